@@ -1,0 +1,85 @@
+//! Why an operation was refused.
+//!
+//! A [`Fault`] says what happened in the domain's words; `wire::errors` alone decides which AWS code, status and text a client
+//! sees. Use a variant of its own for what a client can act on, and [`Fault::Internal`] for what only an operator can: its
+//! source goes to the log and never into a reply.
+
+use std::error::Error;
+
+use super::{CollectionId, ModelVersion};
+
+/// A refusal or failure of an operation.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// No collection of that name in the account.
+    #[error("collection {0} does not exist")]
+    CollectionNotFound(CollectionId),
+    /// The account has a collection of that name already.
+    #[error("collection {0} already exists")]
+    CollectionExists(CollectionId),
+    /// The collection's vectors are of other models than those that this server runs.
+    #[error("collection {collection} holds faces of model version {theirs}, this server runs {ours}")]
+    ModelVersionMismatch {
+        /// The collection asked for.
+        collection: CollectionId,
+        /// The version that its vectors are of.
+        theirs: ModelVersion,
+        /// The version of the running pack.
+        ours: ModelVersion,
+    },
+    /// The probe face is not in the collection.
+    #[error("the face is not in the collection")]
+    FaceNotFound,
+    /// A search by image needs a face, and there is none.
+    #[error("the image has no face to search by")]
+    NoFaceInImage,
+    /// The request breaks a rule that no single member breaks by itself.
+    #[error("invalid parameters")]
+    InvalidParameters,
+    /// The request asks for something that this version does not do.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The image lies in S3, which this version does not read.
+    #[error("images in S3 are not supported")]
+    S3Unsupported,
+    /// Not a JPEG or PNG that can be decoded.
+    #[error("the image cannot be decoded: {0}")]
+    InvalidImageFormat(String),
+    /// An image side is shorter than faces can be found in.
+    #[error("the image is too small: {width} x {height} px")]
+    ImageTooSmall {
+        /// Width in pixels, from the header.
+        width: u32,
+        /// Height in pixels, from the header.
+        height: u32,
+    },
+    /// An image side is longer than the limit, or the image has more pixels than the operator allows.
+    #[error("the image is too large: {width} x {height} px")]
+    ImageTooLarge {
+        /// Width in pixels, from the header.
+        width: u32,
+        /// Height in pixels, from the header.
+        height: u32,
+    },
+    /// The token is not one that this listing gave out.
+    #[error("the pagination token does not belong to this listing")]
+    InvalidPaginationToken,
+    /// Every worker is busy and the queue is full.
+    #[error("overloaded")]
+    Overloaded,
+    /// Something broke that no client can mend.
+    #[error("{context}: {source}")]
+    Internal {
+        /// What was being done.
+        context: &'static str,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl Fault {
+    /// An internal failure: `context` says what was being done, in the words of a log line.
+    pub fn internal(context: &'static str) -> impl FnOnce(Box<dyn Error + Send + Sync>) -> Self {
+        move |source| Self::Internal { context, source }
+    }
+}

@@ -1,0 +1,91 @@
+//! One function an operation: typed request in, typed reply or [`Fault`](crate::domain::Fault) out. No HTTP, no JSON, no SQL.
+
+mod collections;
+mod detect_faces;
+mod faces;
+mod index_faces;
+mod page;
+mod search_faces;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::{AccountId, CollectionId, Fault};
+use crate::search::Galleries;
+use crate::store::{Collection, Store};
+use crate::telemetry::{Stage, Stages};
+use crate::vision::pack::Pack;
+use crate::vision::{DetectedFace, Engine, ImageLimits, Photo, Pipeline};
+
+pub use collections::{
+    CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
+};
+pub use detect_faces::detect_faces;
+pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
+pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
+pub use page::PageRequest;
+pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
+
+/// What the operations work with.
+pub struct Service {
+    /// Collections and faces.
+    pub store: Store,
+    /// Their vectors in memory.
+    pub galleries: Galleries,
+    /// The vision workers.
+    pub engine: Engine,
+    /// The models that the workers run.
+    pub pack: Arc<Pack>,
+    /// The owner of every collection.
+    pub account: AccountId,
+    /// The region in ARNs.
+    pub region: String,
+    /// What an image may measure.
+    pub image_limits: ImageLimits,
+}
+
+impl Service {
+    /// The collection of this name, as it is now.
+    async fn collection(&self, id: &CollectionId, stages: &Stages) -> Result<Collection, Fault> {
+        let found = stages.time_async(Stage::Store, self.store.collection(&self.account, id)).await;
+        if let Err(Fault::CollectionNotFound(_)) = found {
+            self.galleries.forget(&self.account, id);
+        }
+        found
+    }
+
+    /// The collection of this name, if its vectors are of the models that this server runs.
+    async fn comparable_collection(&self, id: &CollectionId, stages: &Stages) -> Result<Collection, Fault> {
+        let collection = self.collection(id, stages).await?;
+        if collection.model_version == self.pack.face_model_version {
+            Ok(collection)
+        } else {
+            Err(Fault::ModelVersionMismatch {
+                collection: collection.id,
+                theirs: collection.model_version,
+                ours: self.pack.face_model_version.clone(),
+            })
+        }
+    }
+
+    /// Finds the faces of an image on a worker, which then does `work` with them.
+    async fn with_faces<T: Send + 'static>(
+        &self,
+        image: Bytes,
+        stages: &Stages,
+        work: impl FnOnce(&mut Pipeline, &[u8], Vec<DetectedFace>, &Stages) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (limits, worker_stages) = (self.image_limits, stages.clone());
+        let job = move |pipeline: &mut Pipeline| {
+            let photo = worker_stages.time(Stage::Decode, || Photo::decode(&image, &limits))?;
+            let faces = pipeline.detect(&photo, &worker_stages).map_err(inference("finding faces"))?;
+            work(pipeline, &image, faces, &worker_stages)
+        };
+        self.engine.run(stages, job).await
+    }
+}
+
+fn inference<E: Into<Box<dyn std::error::Error + Send + Sync>>>(context: &'static str) -> impl Fn(E) -> Fault {
+    move |source| Fault::Internal { context, source: source.into() }
+}

@@ -1,0 +1,133 @@
+//! SearchFaces and SearchFacesByImage: the faces of a collection that resemble a probe.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::domain::{BoundingBox, CollectionId, Face, FaceId, Fault, Match, ModelVersion, Percent, QualityFilter};
+use crate::search::Probe;
+use crate::store::Collection;
+use crate::telemetry::{Stage, Stages};
+
+use super::{Service, inference};
+
+/// The scan's threshold is this much lower than the caller's, since going from similarity to cosine and back rounds; the similarity
+/// itself decides in the end.
+const ROUNDING: f32 = 1e-6;
+
+/// A search by a face that is in the collection.
+pub struct SearchFaces {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// The probe; it is not among its own matches.
+    pub face_id: FaceId,
+    /// The most matches.
+    pub max_faces: u32,
+    /// Matches are at least this similar.
+    pub threshold: Percent,
+}
+
+/// A search by the largest face of an image.
+pub struct SearchFacesByImage {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// The image file.
+    pub image: Bytes,
+    /// The most matches.
+    pub max_faces: u32,
+    /// Matches are at least this similar.
+    pub threshold: Percent,
+    /// How good the probe has to be.
+    pub quality_filter: QualityFilter,
+}
+
+/// What a search by a face found.
+pub struct FaceSearch {
+    /// The probe.
+    pub face_id: FaceId,
+    /// Most similar first.
+    pub matches: Vec<Match>,
+    /// The models compared.
+    pub model_version: ModelVersion,
+}
+
+/// What a search by image found.
+pub struct ImageSearch {
+    /// Where the probe is in the image.
+    pub bounding_box: BoundingBox,
+    /// How sure detection is of it.
+    pub confidence: Percent,
+    /// Most similar first.
+    pub matches: Vec<Match>,
+    /// The models compared.
+    pub model_version: ModelVersion,
+}
+
+/// Searches by a face of the collection. Fails with [`Fault::FaceNotFound`].
+pub async fn search_faces(service: &Service, request: SearchFaces, stages: &Stages) -> Result<FaceSearch, Fault> {
+    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+    let matches =
+        matches(service, &collection, Probe::Face(request.face_id), request.threshold, request.max_faces, stages)
+            .await?;
+    Ok(FaceSearch { face_id: request.face_id, matches, model_version: collection.model_version })
+}
+
+/// Searches by the largest face of an image; nothing is stored. Fails with [`Fault::NoFaceInImage`].
+pub async fn search_faces_by_image(
+    service: &Service,
+    request: SearchFacesByImage,
+    stages: &Stages,
+) -> Result<ImageSearch, Fault> {
+    service.comparable_collection(&request.collection_id, stages).await?;
+    let filter = request.quality_filter;
+    let probe = service
+        .with_faces(request.image, stages, move |pipeline, _, faces, stages| {
+            let largest =
+                faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
+            let embedding =
+                pipeline.embed(&[largest], stages).map_err(inference("embedding the probe"))?.swap_remove(0);
+            Ok((largest.detail.clone(), embedding))
+        })
+        .await?;
+    // Read anew: what was acknowledged while the image was looked at is found as well.
+    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+    let (detail, embedding) = probe;
+    let matches =
+        matches(service, &collection, Probe::Embedding(embedding), request.threshold, request.max_faces, stages)
+            .await?;
+    Ok(ImageSearch {
+        bounding_box: detail.bounding_box,
+        confidence: detail.confidence,
+        matches,
+        model_version: collection.model_version,
+    })
+}
+
+async fn matches(
+    service: &Service,
+    collection: &Collection,
+    probe: Probe,
+    threshold: Percent,
+    max_faces: u32,
+    stages: &Stages,
+) -> Result<Vec<Match>, Fault> {
+    let similarity = &service.pack.embedder.similarity;
+    // Similarity 0 stands for every cosine below the curve's first knot.
+    let min_cosine = if threshold.get() > 0.0 { similarity.raw(threshold) - ROUNDING } else { f32::NEG_INFINITY };
+    let search = service.galleries.nearest(&service.store, collection, probe, min_cosine, max_faces as usize);
+    let neighbours = stages.time_async(Stage::Search, search).await?;
+    let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.face_id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let reading = service.store.faces(collection, None, Some(&ids), ids.len() as i64);
+    let faces = stages.time_async(Stage::Store, reading).await?;
+    let mut by_id: HashMap<FaceId, Face> = faces.into_iter().map(|face| (face.face_id, face)).collect();
+    // A face that was deleted since the scan has no metadata any more and drops out here.
+    let matches = neighbours.iter().filter_map(|neighbour| {
+        let face = by_id.remove(&neighbour.face_id)?;
+        let similarity = similarity.percent(neighbour.cosine);
+        (similarity >= threshold).then(|| Match { similarity, face, model_version: collection.model_version.clone() })
+    });
+    Ok(matches.collect())
+}

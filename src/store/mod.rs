@@ -1,0 +1,444 @@
+//! Collections and faces in SQL: a SQLite file or Postgres behind one set of statements, through sqlx's `Any` driver.
+//!
+//! Both take numbered placeholders, `ON CONFLICT` and `RETURNING`, so a statement is written once; only the migrations have a
+//! dialect each. Every change of a collection's faces is one transaction whose first statement takes the collection's next
+//! revision: that locks the collection's row (Postgres) or the file (SQLite), so revisions become visible in their order.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{Stream, StreamExt};
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::migrate::Migrator;
+use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+use tokio::sync::Semaphore;
+
+use crate::domain::{
+    AccountId, BoundingBox, CollectionId, ExternalImageId, Face, FaceId, Fault, ImageId, IndexedFace, ModelVersion,
+    Percent,
+};
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a request waits for a connection before it fails.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// SQLite: a write-ahead log so that readers never wait, and a sync at each commit so that what was acknowledged survives a
+/// power cut.
+const SQLITE_SETTINGS: &str =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;";
+
+/// The store of one server.
+pub struct Store {
+    pool: AnyPool,
+    /// SQLite has one writer: here the others queue in order instead of polling for the file's lock.
+    writers: Semaphore,
+}
+
+/// A collection as the store knows it at one moment.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    /// The store's own key, never used again after the collection is deleted.
+    pub key: i64,
+    /// Its owner.
+    pub account: AccountId,
+    /// Its name.
+    pub id: CollectionId,
+    /// The models that its vectors are of.
+    pub model_version: ModelVersion,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at_ms: i64,
+    /// Changes with every change of its faces.
+    pub revision: i64,
+    /// How many faces it holds.
+    pub face_count: i64,
+}
+
+/// Where a listing of collections goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Behind this name.
+    Name(String),
+    /// Behind the name of the collection with this key.
+    Key(i64),
+}
+
+/// The store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder cannot be made or named.
+    #[error("cannot use the data folder {path}: {reason}")]
+    DataDir {
+        /// The folder.
+        path: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A URL of another kind.
+    #[error(
+        "the database URL begins with neither postgres:// nor postgresql://; leave it out to keep a SQLite file in the data folder"
+    )]
+    UnknownUrl,
+    /// The database cannot be reached, or refuses.
+    #[error("cannot open the database: {0}")]
+    Connect(#[from] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("cannot bring the database's schema up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+fn broken(context: &'static str) -> impl Fn(sqlx::Error) -> Fault {
+    move |error| Fault::Internal { context, source: Box::new(error) }
+}
+
+impl Store {
+    /// Opens the Postgres at `database_url`, or else the SQLite file of the data folder, and brings its schema up to date.
+    pub async fn open(database_url: Option<&str>, data_dir: &Path, connections: u32) -> Result<Self, OpenError> {
+        sqlx::any::install_default_drivers();
+        let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        match database_url {
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                let pool = options.connect(url).await?;
+                POSTGRES.run(&pool).await?;
+                Ok(Self { pool, writers: Semaphore::new(Semaphore::MAX_PERMITS) })
+            }
+            Some(_) => Err(OpenError::UnknownUrl),
+            None => {
+                let url = sqlite_url(data_dir)?;
+                let pool = options
+                    .after_connect(|connection, _| {
+                        Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(drop) })
+                    })
+                    .connect(&url)
+                    .await?;
+                SQLITE.run(&pool).await?;
+                Ok(Self { pool, writers: Semaphore::new(1) })
+            }
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        sqlx::query("SELECT 1")
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(broken("asking the database for a sign of life"))
+    }
+
+    /// Closes every connection, after the requests that hold one.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Makes an empty collection. Fails with [`Fault::CollectionExists`].
+    pub async fn create_collection(
+        &self,
+        account: &AccountId,
+        id: &CollectionId,
+        model_version: &ModelVersion,
+    ) -> Result<(), Fault> {
+        let _writer = self.writer().await;
+        let made = sqlx::query("INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+            .bind(account.as_str())
+            .bind(id.as_str())
+            .bind(model_version.as_str())
+            .bind(now_ms())
+            .execute(&self.pool)
+            .await
+            .map_err(broken("making a collection"))?;
+        if made.rows_affected() == 0 { Err(Fault::CollectionExists(id.clone())) } else { Ok(()) }
+    }
+
+    /// The collection of this name. Fails with [`Fault::CollectionNotFound`].
+    pub async fn collection(&self, account: &AccountId, id: &CollectionId) -> Result<Collection, Fault> {
+        sqlx::query("SELECT id, name, face_model_version, created_at_ms, revision, face_count FROM collections WHERE account = $1 AND name = $2")
+            .bind(account.as_str())
+            .bind(id.as_str())
+            .try_map(|row| collection_of(account, &row))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(broken("reading a collection"))?
+            .ok_or_else(|| Fault::CollectionNotFound(id.clone()))
+    }
+
+    /// Up to `limit` collections of the account in the order of their names.
+    /// Fails with [`Fault::InvalidPaginationToken`] when `after` is a key that is gone.
+    pub async fn collections(
+        &self,
+        account: &AccountId,
+        after: Option<&After>,
+        limit: i64,
+    ) -> Result<Vec<Collection>, Fault> {
+        let name = match after {
+            None => String::new(),
+            Some(After::Name(name)) => name.clone(),
+            Some(After::Key(key)) => sqlx::query("SELECT name FROM collections WHERE account = $1 AND id = $2")
+                .bind(account.as_str())
+                .bind(*key)
+                .try_map(|row: AnyRow| row.try_get::<String, _>(0))
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(broken("finding the place of a listing"))?
+                .ok_or(Fault::InvalidPaginationToken)?,
+        };
+        sqlx::query(
+            "SELECT id, name, face_model_version, created_at_ms, revision, face_count FROM collections \
+             WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3",
+        )
+        .bind(account.as_str())
+        .bind(name)
+        .bind(limit)
+        .try_map(|row| collection_of(account, &row))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(broken("listing collections"))
+    }
+
+    /// Deletes a collection and all that it holds. Fails with [`Fault::CollectionNotFound`].
+    pub async fn delete_collection(&self, account: &AccountId, id: &CollectionId) -> Result<(), Fault> {
+        let _writer = self.writer().await;
+        let gone = sqlx::query("DELETE FROM collections WHERE account = $1 AND name = $2")
+            .bind(account.as_str())
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(broken("deleting a collection"))?;
+        if gone.rows_affected() == 0 { Err(Fault::CollectionNotFound(id.clone())) } else { Ok(()) }
+    }
+
+    /// Adds all of these faces or none, and returns after they are durable. Faces that the collection has already stay as they are.
+    /// Fails with [`Fault::CollectionNotFound`] when the collection is gone.
+    pub async fn insert_faces(&self, collection: &Collection, faces: &[IndexedFace]) -> Result<(), Fault> {
+        if faces.is_empty() {
+            return Ok(());
+        }
+        const CONTEXT: &str = "storing faces";
+        let _writer = self.writer().await;
+        let (mut transaction, revision) = self.begin_change(collection, CONTEXT).await?;
+        let mut added = 0;
+        for IndexedFace { face, embedding } in faces {
+            let stored = face.as_stored();
+            added += sqlx::query(
+                "INSERT INTO faces (collection_id, face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence, embedding, revision) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+            )
+            .bind(collection.key)
+            .bind(stored.face_id.as_bytes().to_vec())
+            .bind(stored.image_id.as_bytes().to_vec())
+            .bind(stored.external_image_id.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(f64::from(stored.bounding_box.left))
+            .bind(f64::from(stored.bounding_box.top))
+            .bind(f64::from(stored.bounding_box.width))
+            .bind(f64::from(stored.bounding_box.height))
+            .bind(f64::from(stored.confidence.get()))
+            .bind(bytes_of(embedding))
+            .bind(revision)
+            .execute(&mut *transaction)
+            .await
+            .map_err(broken(CONTEXT))?
+            .rows_affected() as i64;
+            sqlx::query("DELETE FROM deleted_faces WHERE collection_id = $1 AND face_id = $2")
+                .bind(collection.key)
+                .bind(stored.face_id.as_bytes().to_vec())
+                .execute(&mut *transaction)
+                .await
+                .map_err(broken(CONTEXT))?;
+        }
+        finish_change(transaction, collection, added, CONTEXT).await
+    }
+
+    /// Deletes those of these faces that the collection has, and returns their ids.
+    /// Fails with [`Fault::CollectionNotFound`] when the collection is gone.
+    pub async fn delete_faces(&self, collection: &Collection, faces: &[FaceId]) -> Result<Vec<FaceId>, Fault> {
+        const CONTEXT: &str = "deleting faces";
+        let _writer = self.writer().await;
+        let (mut transaction, revision) = self.begin_change(collection, CONTEXT).await?;
+        let statement = format!(
+            "DELETE FROM faces WHERE collection_id = $1 AND face_id IN ({}) RETURNING face_id",
+            placeholders(2, faces.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(collection.key);
+        for face in faces {
+            query = query.bind(face.as_bytes().to_vec());
+        }
+        let deleted = query
+            .try_map(|row: AnyRow| face_id_of(&row, 0))
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(broken(CONTEXT))?;
+        for face in &deleted {
+            sqlx::query(
+                "INSERT INTO deleted_faces (collection_id, face_id, revision) VALUES ($1, $2, $3) \
+                 ON CONFLICT (collection_id, face_id) DO UPDATE SET revision = EXCLUDED.revision",
+            )
+            .bind(collection.key)
+            .bind(face.as_bytes().to_vec())
+            .bind(revision)
+            .execute(&mut *transaction)
+            .await
+            .map_err(broken(CONTEXT))?;
+        }
+        finish_change(transaction, collection, -(deleted.len() as i64), CONTEXT).await?;
+        Ok(deleted)
+    }
+
+    /// Up to `limit` faces in the order of their ids, behind `after` when given, and only those of `among` when given.
+    pub async fn faces(
+        &self,
+        collection: &Collection,
+        after: Option<FaceId>,
+        among: Option<&[FaceId]>,
+        limit: i64,
+    ) -> Result<Vec<Face>, Fault> {
+        let among_clause =
+            among.map_or(String::new(), |ids| format!(" AND face_id IN ({})", placeholders(4, ids.len())));
+        let statement = format!(
+            "SELECT face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence FROM faces \
+             WHERE collection_id = $1 AND face_id > $2{among_clause} ORDER BY face_id LIMIT $3"
+        );
+        // Nothing sorts before the empty string of bytes.
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(collection.key).bind(after).bind(limit);
+        for face in among.unwrap_or_default() {
+            query = query.bind(face.as_bytes().to_vec());
+        }
+        query.try_map(|row| face_of(&row)).fetch_all(&self.pool).await.map_err(broken("reading faces"))
+    }
+
+    /// The ids of faces that were deleted after `revision`.
+    pub async fn deleted_since(&self, collection: &Collection, revision: i64) -> Result<Vec<FaceId>, Fault> {
+        sqlx::query("SELECT face_id FROM deleted_faces WHERE collection_id = $1 AND revision > $2")
+            .bind(collection.key)
+            .bind(revision)
+            .try_map(|row: AnyRow| face_id_of(&row, 0))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(broken("reading deletions"))
+    }
+
+    /// The ids and vectors of faces that came after `revision`, as they come from the database.
+    pub fn embeddings_since(
+        &self,
+        collection: &Collection,
+        revision: i64,
+    ) -> impl Stream<Item = Result<(FaceId, Vec<f32>), Fault>> + Send + '_ {
+        sqlx::query("SELECT face_id, embedding FROM faces WHERE collection_id = $1 AND revision > $2")
+            .bind(collection.key)
+            .bind(revision)
+            .fetch(&self.pool)
+            .map(|row| {
+                let row = row.map_err(broken("loading vectors"))?;
+                let parse = || Ok((face_id_of(&row, 0)?, floats_of(row.try_get(1)?)));
+                parse().map_err(broken("loading vectors"))
+            })
+    }
+
+    async fn writer(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.writers.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Begins a change of a collection's faces and takes its next revision.
+    async fn begin_change(
+        &self,
+        collection: &Collection,
+        context: &'static str,
+    ) -> Result<(Transaction<'static, Any>, i64), Fault> {
+        let mut transaction = self.pool.begin().await.map_err(broken(context))?;
+        let revision = sqlx::query("UPDATE collections SET revision = revision + 1 WHERE id = $1 RETURNING revision")
+            .bind(collection.key)
+            .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(broken(context))?
+            .ok_or_else(|| Fault::CollectionNotFound(collection.id.clone()))?;
+        Ok((transaction, revision))
+    }
+}
+
+/// Counts and commits a change, or forgets it when it changed nothing.
+async fn finish_change(
+    mut transaction: Transaction<'static, Any>,
+    collection: &Collection,
+    added: i64,
+    context: &'static str,
+) -> Result<(), Fault> {
+    if added == 0 {
+        return transaction.rollback().await.map_err(broken(context));
+    }
+    sqlx::query("UPDATE collections SET face_count = face_count + $1 WHERE id = $2")
+        .bind(added)
+        .bind(collection.key)
+        .execute(&mut *transaction)
+        .await
+        .map_err(broken(context))?;
+    transaction.commit().await.map_err(broken(context))
+}
+
+fn sqlite_url(data_dir: &Path) -> Result<String, OpenError> {
+    let fail = |reason: String| OpenError::DataDir { path: data_dir.display().to_string(), reason };
+    std::fs::create_dir_all(data_dir).map_err(|e| fail(e.to_string()))?;
+    let file = std::path::absolute(data_dir).map_err(|e| fail(e.to_string()))?.join("rekollect.db");
+    let path = file.to_str().ok_or_else(|| fail("its name is not UTF-8".to_owned()))?;
+    // What a URL would take for its own.
+    let path = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    Ok(format!("sqlite://{path}?mode=rwc"))
+}
+
+/// `$first, ...`: `count` numbered placeholders.
+fn placeholders(first: usize, count: usize) -> String {
+    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+fn bytes_of(embedding: &[f32]) -> Vec<u8> {
+    embedding.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn floats_of(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
+}
+
+fn decode_error(what: impl std::fmt::Debug) -> sqlx::Error {
+    sqlx::Error::Decode(format!("the database holds an invalid value: {what:?}").into())
+}
+
+fn uuid_bytes(row: &AnyRow, column: usize) -> sqlx::Result<[u8; 16]> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map_err(|_| decode_error(bytes))
+}
+
+fn face_id_of(row: &AnyRow, column: usize) -> sqlx::Result<FaceId> {
+    uuid_bytes(row, column).map(FaceId::from_bytes)
+}
+
+fn collection_of(account: &AccountId, row: &AnyRow) -> sqlx::Result<Collection> {
+    Ok(Collection {
+        key: row.try_get(0)?,
+        account: account.clone(),
+        id: CollectionId::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?,
+        model_version: ModelVersion::try_from(row.try_get::<String, _>(2)?).map_err(decode_error)?,
+        created_at_ms: row.try_get(3)?,
+        revision: row.try_get(4)?,
+        face_count: row.try_get(5)?,
+    })
+}
+
+fn face_of(row: &AnyRow) -> sqlx::Result<Face> {
+    let number = |column: usize| row.try_get::<f64, _>(column).map(|v| v as f32);
+    Ok(Face {
+        face_id: face_id_of(row, 0)?,
+        image_id: ImageId::from_bytes(uuid_bytes(row, 1)?),
+        external_image_id: row
+            .try_get::<Option<String>, _>(2)?
+            .map(ExternalImageId::try_from)
+            .transpose()
+            .map_err(decode_error)?,
+        bounding_box: BoundingBox { left: number(3)?, top: number(4)?, width: number(5)?, height: number(6)? },
+        confidence: Percent::clamped(number(7)?),
+    })
+}

@@ -1,0 +1,98 @@
+//! Logs, and the stopwatch of a request's stages.
+//!
+//! Messages are constant sentences, what varies goes into fields with the unit in their name. A failure is logged once, at the
+//! boundary (`wire::dispatch`). No field ever holds an image, a vector or a key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Sends log lines to standard error. `RUST_LOG` overrides the level (`info`).
+pub fn init(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,ort=warn,sqlx=warn"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
+}
+
+/// A part of a request's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The body comes in from the network.
+    Receive,
+    /// JSON, base64 and constraints.
+    Parse,
+    /// Waiting for a vision worker.
+    Queue,
+    /// Image bytes become pixels.
+    Decode,
+    /// Pixels become boxes.
+    Detect,
+    /// Boxes become crops, pose and quality.
+    Align,
+    /// Crops become vectors.
+    Embed,
+    /// The store reads or writes.
+    Store,
+    /// The gallery is scanned.
+    Search,
+    /// The reply becomes JSON.
+    Encode,
+}
+
+const STAGES: usize = Stage::Encode as usize + 1;
+
+/// How long a request spent in each stage; clones share one set of counters.
+#[derive(Clone, Debug, Default)]
+pub struct Stages(Arc<[AtomicU64; STAGES]>);
+
+impl Stages {
+    /// Adds to a stage's time.
+    pub fn add(&self, stage: Stage, elapsed: Duration) {
+        self.0[stage as usize].fetch_add(elapsed.as_nanos() as u64, Relaxed);
+    }
+
+    /// Runs `work` and adds the time it took.
+    pub fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        self.add(stage, start.elapsed());
+        result
+    }
+
+    /// Awaits `work` and adds the time it took.
+    pub async fn time_async<T>(&self, stage: Stage, work: impl Future<Output = T>) -> T {
+        let start = Instant::now();
+        let result = work.await;
+        self.add(stage, start.elapsed());
+        result
+    }
+
+    /// Milliseconds spent in a stage; `None` when the request did not come through it.
+    pub fn milliseconds(&self, stage: Stage) -> Option<f64> {
+        match self.0[stage as usize].load(Relaxed) {
+            0 => None,
+            nanoseconds => Some((nanoseconds as f64 / 1e4).round() / 1e2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_their_counters_and_untouched_stages_are_absent() {
+        let stages = Stages::default();
+        stages.clone().add(Stage::Detect, Duration::from_micros(1500));
+        stages.add(Stage::Detect, Duration::from_micros(500));
+        assert_eq!(stages.milliseconds(Stage::Detect), Some(2.0));
+        assert_eq!(stages.milliseconds(Stage::Embed), None);
+    }
+}

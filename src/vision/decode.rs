@@ -1,0 +1,132 @@
+//! Bytes to pixels: format, size limits from the header, Exif orientation, 8-bit RGB.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::{DynamicImage, ImageDecoder, ImageFormat, RgbImage};
+
+use crate::domain::Fault;
+
+use super::orientation::Orientation;
+
+/// What an image may measure, checked from its header before a pixel is decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageLimits {
+    /// The shortest side that is accepted, in pixels.
+    pub min_side: u32,
+    /// The longest side that is accepted, in pixels.
+    pub max_side: u32,
+    /// The most pixels that are accepted, whatever the sides: it bounds the memory of a worker.
+    pub max_pixels: u64,
+}
+
+/// A decoded image: pixels as stored in the file, and how they are to be turned upright.
+pub struct Photo {
+    pub(super) stored: RgbImage,
+    pub(super) orientation: Orientation,
+}
+
+impl Photo {
+    /// Decodes a JPEG or PNG. Grey, palette, CMYK and 16-bit images become 8-bit RGB; alpha is dropped; a PNG's Exif is ignored.
+    ///
+    /// Fails with [`Fault::InvalidImageFormat`], [`Fault::ImageTooSmall`] or [`Fault::ImageTooLarge`].
+    pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Self, Fault> {
+        let undecodable = |error: image::ImageError| Fault::InvalidImageFormat(error.to_string());
+        match image::guess_format(bytes).map_err(undecodable)? {
+            ImageFormat::Jpeg => {
+                let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(undecodable)?;
+                check_size(decoder.dimensions(), limits)?;
+                let exif = decoder.exif_metadata().map_err(undecodable)?;
+                let orientation = exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
+                Ok(Self { stored: pixels(decoder).map_err(undecodable)?, orientation })
+            }
+            ImageFormat::Png => {
+                let decoder = PngDecoder::new(Cursor::new(bytes)).map_err(undecodable)?;
+                check_size(decoder.dimensions(), limits)?;
+                Ok(Self { stored: pixels(decoder).map_err(undecodable)?, orientation: Orientation::UPRIGHT })
+            }
+            other => Err(Fault::InvalidImageFormat(format!("{other:?} is neither JPEG nor PNG"))),
+        }
+    }
+
+    /// Width and height of the upright image, in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        self.orientation.turn_size(self.stored.dimensions())
+    }
+}
+
+fn pixels(decoder: impl ImageDecoder) -> image::ImageResult<RgbImage> {
+    DynamicImage::from_decoder(decoder).map(DynamicImage::into_rgb8)
+}
+
+fn check_size((width, height): (u32, u32), limits: &ImageLimits) -> Result<(), Fault> {
+    if width.max(height) > limits.max_side || u64::from(width) * u64::from(height) > limits.max_pixels {
+        Err(Fault::ImageTooLarge { width, height })
+    } else if width.min(height) < limits.min_side {
+        Err(Fault::ImageTooSmall { width, height })
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ImageEncoder, codecs::png::PngEncoder};
+
+    const LIMITS: ImageLimits = ImageLimits { min_side: 80, max_side: 10_000, max_pixels: 100_000_000 };
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let pixels = vec![7; (width * height) as usize];
+        PngEncoder::new(&mut bytes).write_image(&pixels, width, height, image::ExtendedColorType::L8).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn sides_are_held_to_their_limits() {
+        assert_eq!(Photo::decode(&png(80, 100), &LIMITS).unwrap_or_else(|e| panic!("{e}")).size(), (80, 100));
+        assert!(matches!(Photo::decode(&png(79, 100), &LIMITS), Err(Fault::ImageTooSmall { width: 79, height: 100 })));
+        assert!(matches!(
+            Photo::decode(&png(10_001, 80), &LIMITS),
+            Err(Fault::ImageTooLarge { width: 10_001, height: 80 })
+        ));
+        let few = ImageLimits { max_pixels: 9_999, ..LIMITS };
+        assert!(matches!(Photo::decode(&png(100, 100), &few), Err(Fault::ImageTooLarge { .. })));
+    }
+
+    #[test]
+    fn the_header_decides_before_the_pixels_are_read() {
+        let mut bomb = png(100, 100);
+        bomb[16..20].copy_from_slice(&60_000u32.to_be_bytes());
+        let crc = crc32(&bomb[12..29]);
+        bomb[29..33].copy_from_slice(&crc.to_be_bytes());
+        assert!(matches!(Photo::decode(&bomb, &LIMITS), Err(Fault::ImageTooLarge { width: 60_000, .. })));
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+        })
+    }
+
+    #[test]
+    fn what_is_no_image_is_invalid_format() {
+        let mut cut = png(100, 100);
+        cut.truncate(60);
+        for bytes in [&b""[..], b"GIF89a", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", &cut] {
+            assert!(matches!(Photo::decode(bytes, &LIMITS), Err(Fault::InvalidImageFormat(_))), "{bytes:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn rubbish_behind_a_signature_never_panics(jpeg: bool, tail in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
+            let mut bytes = if jpeg { b"\xff\xd8\xff\xe0".to_vec() } else { png(90, 90) };
+            bytes.truncate(50);
+            bytes.extend(tail);
+            let _ = Photo::decode(&bytes, &LIMITS);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The worker pool: pixels never block the async runtime, and waiting work is bounded.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use tokio::sync::oneshot;
+
+use crate::domain::Fault;
+use crate::telemetry::{Stage, Stages};
+
+use super::pack::VerifiedPack;
+use super::{Pipeline, Runtime, RuntimeError};
+
+type Job = Box<dyn FnOnce(&mut Pipeline) + Send>;
+
+/// A handle on the workers; they end when the last handle is gone.
+#[derive(Clone)]
+pub struct Engine {
+    jobs: Sender<Job>,
+}
+
+impl Engine {
+    /// Starts `workers` threads with a pipeline each; up to `queue` further jobs may wait.
+    pub fn start(runtime: &Runtime, pack: &VerifiedPack, workers: usize, queue: usize) -> Result<Self, RuntimeError> {
+        let (jobs, waiting) = crossbeam_channel::bounded::<Job>(queue);
+        for number in 0..workers {
+            let mut pipeline = Pipeline::new(runtime, pack)?;
+            let waiting: Receiver<Job> = waiting.clone();
+            thread::Builder::new()
+                .name(format!("vision-{number}"))
+                .spawn(move || waiting.iter().for_each(|job| job(&mut pipeline)))
+                .expect("the operating system starts a thread");
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Runs `work` on a worker and waits for its result. A caller that goes away while waiting is skipped.
+    ///
+    /// Fails at once with [`Fault::Overloaded`] when the queue is full.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        stages: &Stages,
+        work: impl FnOnce(&mut Pipeline) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let (queued, stages) = (Instant::now(), stages.clone());
+        let job: Job = Box::new(move |pipeline| {
+            stages.add(Stage::Queue, queued.elapsed());
+            if reply.is_closed() {
+                return;
+            }
+            // A panic in a decoder must cost one request, not a worker: sessions hold no state between runs.
+            let result = catch_unwind(AssertUnwindSafe(|| work(pipeline))).unwrap_or_else(|_| {
+                Err(Fault::Internal { context: "working on an image", source: "a panic, see the log above".into() })
+            });
+            let _ = reply.send(result);
+        });
+        match self.jobs.try_send(job) {
+            Ok(()) => answer.await.map_err(|lost| Fault::Internal {
+                context: "a vision worker ended while it held the request",
+                source: lost.into(),
+            })?,
+            Err(TrySendError::Full(_)) => Err(Fault::Overloaded),
+            Err(TrySendError::Disconnected(_)) => Err(Fault::Internal {
+                context: "handing an image to the workers",
+                source: "no vision worker is left".into(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! From the bytes of an image to its faces: pixels and tensors, synchronous, without database or network.
+//!
+//! An image's way: [`Photo::decode`] (header, limits, pixels, orientation) → [`Pipeline::detect`] (boxes, landmarks, aligned
+//! crops, pose, quality) → [`Pipeline::embed`] (vectors). [`Engine`] gives each worker thread a pipeline of its own.
+
+mod affine;
+mod alignment;
+mod calibration;
+mod decode;
+mod detector;
+mod embedder;
+mod engine;
+mod orientation;
+pub mod pack;
+mod pipeline;
+mod pose;
+mod quality;
+mod runtime;
+
+pub use calibration::Calibration;
+pub use decode::{ImageLimits, Photo};
+pub use engine::Engine;
+pub use pipeline::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline};
+pub use runtime::{Runtime, RuntimeError};

@@ -1,0 +1,261 @@
+//! Model packs: `models/manifest.toml`, which names the weights, what goes into them, and what comes out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::domain::ModelVersion;
+
+use super::Calibration;
+
+/// The manifest, as far as the server reads it.
+#[derive(Debug, Deserialize)]
+pub struct Manifest {
+    /// The pack that is used unless another one is named.
+    pub default_pack: String,
+    /// Every pack.
+    #[serde(rename = "pack")]
+    pub packs: Vec<Pack>,
+    /// Every file, by the name that packs use.
+    #[serde(rename = "file")]
+    pub files: BTreeMap<String, File>,
+}
+
+/// A detector and an embedder that belong together.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pack {
+    /// Its name.
+    pub name: String,
+    /// One sentence for people.
+    pub summary: String,
+    /// What collections remember: vectors of another version are never compared with this pack's.
+    #[serde(deserialize_with = "version")]
+    pub face_model_version: ModelVersion,
+    /// How faces are found.
+    pub detector: DetectorSpec,
+    /// How faces become vectors.
+    pub embedder: EmbedderSpec,
+}
+
+/// A YuNet detector and the way it is run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DetectorSpec {
+    /// Its file's name in the manifest.
+    pub file: String,
+    /// The long sides, in pixels, to which an image is brought for one pass each; an image is not enlarged.
+    pub long_sides: Vec<u32>,
+    /// Scores (0 to 1) below this are no faces.
+    pub score_threshold: f32,
+    /// Of two boxes with more overlap (intersection over union) than this only the better one stays.
+    pub nms_iou: f32,
+    /// From score to confidence.
+    pub confidence: Calibration,
+}
+
+/// An embedder: aligned crop in, vector out.
+#[derive(Clone, Debug, Deserialize)]
+pub struct EmbedderSpec {
+    /// Its file's name in the manifest.
+    pub file: String,
+    /// Length of its vectors.
+    pub dimensions: usize,
+    /// Side of the square crop, in pixels.
+    pub input_size: u32,
+    /// Order of the colour planes.
+    pub channels: Channels,
+    /// A plane holds (pixel - mean) * scale.
+    pub mean: f32,
+    /// See `mean`.
+    pub scale: f32,
+    /// Where the five landmarks lie in the crop, in pixels.
+    pub template: [[f32; 2]; 5],
+    /// From cosine to similarity.
+    pub similarity: Calibration,
+}
+
+/// The order of the colour planes of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+/// A weights file.
+#[derive(Debug, Deserialize)]
+pub struct File {
+    /// Where it lies, below the models folder.
+    pub path: PathBuf,
+    /// The digest of its bytes, lower-case hexadecimal.
+    pub sha256: String,
+    /// Under which terms it may be used.
+    pub licence: String,
+    /// Who made it.
+    pub origin: String,
+}
+
+/// A pack that is ready to load: bytes that have the digests that the manifest pins.
+pub struct VerifiedPack {
+    /// Its description.
+    pub pack: Pack,
+    /// The detector's ONNX graph.
+    pub detector: Vec<u8>,
+    /// The embedder's ONNX graph.
+    pub embedder: Vec<u8>,
+}
+
+/// What is wrong with the models folder; each message ends with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The manifest cannot be read.
+    #[error("cannot read the manifest {path}: {reason}; point --models-dir at the project's models folder")]
+    Manifest {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// No such pack.
+    #[error("there is no pack {name:?} in the manifest; it has {known}")]
+    UnknownPack {
+        /// The name asked for.
+        name: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A pack names a file that the manifest does not describe.
+    #[error("the manifest has no [file.{0}]; describe it there")]
+    UnknownFile(String),
+    /// A weights file cannot be read.
+    #[error("cannot read the weights {path}: {reason}; fetch them with `{remedy}`")]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+        /// The command that fetches it.
+        remedy: String,
+    },
+    /// A weights file is not the one that the manifest pins.
+    #[error(
+        "the weights {path} have SHA-256 {actual}, the manifest pins {pinned}; delete the file and fetch it anew with `{remedy}`"
+    )]
+    WrongDigest {
+        /// The file.
+        path: PathBuf,
+        /// What its bytes hash to.
+        actual: String,
+        /// What they should hash to.
+        pinned: String,
+        /// The command that fetches it.
+        remedy: String,
+    },
+}
+
+impl Manifest {
+    /// Reads `manifest.toml` of a models folder.
+    pub fn read(models_dir: &Path) -> Result<Self, PackError> {
+        let path = models_dir.join("manifest.toml");
+        let fail = |reason: String| PackError::Manifest { path: path.clone(), reason };
+        let text = fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
+        toml::from_str(&text).map_err(|e| fail(e.to_string()))
+    }
+
+    /// The pack of this name, or the default one.
+    pub fn pack(&self, name: Option<&str>) -> Result<&Pack, PackError> {
+        let name = name.unwrap_or(&self.default_pack);
+        self.packs.iter().find(|pack| pack.name == name).ok_or_else(|| PackError::UnknownPack {
+            name: name.to_owned(),
+            known: self.packs.iter().map(|pack| pack.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// The description of a file that a pack names.
+    pub fn file(&self, name: &str) -> Result<&File, PackError> {
+        self.files.get(name).ok_or_else(|| PackError::UnknownFile(name.to_owned()))
+    }
+
+    /// Reads a pack's weights and checks their digests.
+    pub fn load(&self, models_dir: &Path, name: Option<&str>) -> Result<VerifiedPack, PackError> {
+        let pack = self.pack(name)?.clone();
+        let read = |file: &str| read_verified(models_dir, self.file(file)?, &pack.name);
+        let (detector, embedder) = (read(&pack.detector.file)?, read(&pack.embedder.file)?);
+        Ok(VerifiedPack { pack, detector, embedder })
+    }
+}
+
+impl Pack {
+    /// The names of the files that the pack loads.
+    pub fn files(&self) -> [&str; 2] {
+        [&self.detector.file, &self.embedder.file]
+    }
+}
+
+/// The bytes of a weights file, if they have the pinned digest.
+pub fn read_verified(models_dir: &Path, file: &File, pack: &str) -> Result<Vec<u8>, PackError> {
+    let path = models_dir.join(&file.path);
+    let remedy = format!("python3 {} --pack {pack}", models_dir.join("setup.py").display());
+    let bytes = fs::read(&path).map_err(|e| PackError::Missing {
+        path: path.clone(),
+        reason: e.to_string(),
+        remedy: remedy.clone(),
+    })?;
+    let actual = hex::encode(Sha256::digest(&bytes));
+    if actual == file.sha256 {
+        Ok(bytes)
+    } else {
+        Err(PackError::WrongDigest { path, actual, pinned: file.sha256.clone(), remedy })
+    }
+}
+
+fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ModelVersion, D::Error> {
+    String::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
+    }
+
+    #[test]
+    fn the_committed_manifest_is_whole() {
+        let manifest = Manifest::read(&repository()).unwrap();
+        assert_eq!(manifest.pack(None).unwrap().name, "compact");
+        assert!(manifest.pack(Some("accurate")).is_ok());
+        let mut versions = Vec::new();
+        for pack in &manifest.packs {
+            for file in pack.files() {
+                assert_eq!(manifest.file(file).unwrap().sha256.len(), 64, "{file}");
+            }
+            versions.push(pack.face_model_version.as_str());
+            // The fixed points of the similarity scale that the documentation promises.
+            assert_eq!(pack.embedder.similarity.percent(1.0).get(), 100.0);
+        }
+        versions.dedup();
+        assert_eq!(versions.len(), manifest.packs.len(), "packs share a face model version");
+        assert!(matches!(manifest.pack(Some("none")), Err(PackError::UnknownPack { .. })));
+    }
+
+    #[test]
+    fn bytes_with_another_digest_are_refused_with_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("w.onnx"), b"tampered").unwrap();
+        let mut file =
+            File { path: "w.onnx".into(), sha256: "00".repeat(32), licence: String::new(), origin: String::new() };
+        let error = read_verified(dir.path(), &file, "compact").unwrap_err();
+        assert!(matches!(error, PackError::WrongDigest { .. }));
+        assert!(error.to_string().contains("setup.py --pack compact"), "{error}");
+        file.sha256 = hex::encode(Sha256::digest(b"tampered"));
+        assert_eq!(read_verified(dir.path(), &file, "compact").unwrap(), b"tampered");
+        file.path = "absent.onnx".into();
+        assert!(matches!(read_verified(dir.path(), &file, "compact"), Err(PackError::Missing { .. })));
+    }
+}

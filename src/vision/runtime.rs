@@ -1,0 +1,67 @@
+//! ONNX Runtime: loading the shared library, and sessions of one thread.
+
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+use ort::session::Session;
+
+/// The loaded library.
+#[derive(Clone)]
+pub struct Runtime {
+    environment: Environment,
+}
+
+/// The library or a graph cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// No usable shared library.
+    #[error("cannot load ONNX Runtime from {path}: {reason}; fetch it with `python3 models/setup.py`")]
+    Library {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A graph that the library does not take.
+    #[error("ONNX Runtime refuses the weights of the {role}: {source}")]
+    Graph {
+        /// Which of the pack's models.
+        role: &'static str,
+        /// What it says.
+        source: ort::Error,
+    },
+}
+
+impl Runtime {
+    /// Loads the library that set-up put below the models folder.
+    pub fn load(models_dir: &Path) -> Result<Self, RuntimeError> {
+        let path = models_dir
+            .join("runtime")
+            .join(format!("libonnxruntime.{}", if cfg!(target_os = "macos") { "dylib" } else { "so" }));
+        let fail = |reason: String| RuntimeError::Library { path: path.clone(), reason };
+        if !path.is_file() {
+            return Err(fail("no such file".to_owned()));
+        }
+        let environment = ort::init_from(&path)
+            .map_err(|e| fail(e.to_string()))?
+            .with_name("rekollect")
+            .with_telemetry(false)
+            .build()
+            .map_err(|e| fail(e.to_string()))?;
+        Ok(Self { environment })
+    }
+
+    /// A session over a graph in memory, on the calling thread alone: the worker pool is where the cores are shared, and two
+    /// sessions with threads of their own spin against one another.
+    pub(super) fn session(&self, role: &'static str, graph: &[u8]) -> Result<Session, RuntimeError> {
+        self.build(graph).map_err(|source| RuntimeError::Graph { role, source })
+    }
+
+    fn build(&self, graph: &[u8]) -> ort::Result<Session> {
+        let session = Session::builder(&self.environment)?
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            .commit_from_memory(graph)?;
+        Ok(session)
+    }
+}

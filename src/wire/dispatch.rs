@@ -1,0 +1,200 @@
+//! From `X-Amz-Target` to an operation and back, and the one log line of a request.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::domain::Fault;
+use crate::operations::{self, Service};
+use crate::telemetry::{Stage, Stages};
+
+use super::errors::Rejection;
+use super::router::Front;
+use super::shapes::{self, Input};
+
+/// Operations of the service that this version does not have: told from misspelt ones.
+const NOT_YET: [&str; 11] = [
+    "AssociateFaces",
+    "CompareFaces",
+    "CreateUser",
+    "DeleteUser",
+    "DisassociateFaces",
+    "ListTagsForResource",
+    "ListUsers",
+    "SearchUsers",
+    "SearchUsersByImage",
+    "TagResource",
+    "UntagResource",
+];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+
+/// Answers one request.
+pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let started = Instant::now();
+    let request_id = Uuid::new_v4().to_string();
+    let stages = Stages::default();
+    let (parts, body) = request.into_parts();
+    let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let operation = target.strip_prefix("RekognitionService.").unwrap_or_default();
+    let outcome = answer(&front, operation, &parts.headers, body, &stages).await;
+    let (status, code, body, detail) = match outcome {
+        Ok(body) => (StatusCode::OK, None, body, None),
+        Err(rejection) => {
+            let reply = rejection.reply();
+            (reply.status, Some(reply.code), reply.body.to_string().into_bytes(), rejection.detail())
+        }
+    };
+    let line = Line { operation, status, code, request_id: &request_id, started, detail };
+    line.log(&stages);
+    let request_id = HeaderValue::try_from(request_id).expect("a UUID is a header value");
+    (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response()
+}
+
+async fn answer(
+    front: &Front,
+    operation: &str,
+    headers: &HeaderMap,
+    body: Body,
+    stages: &Stages,
+) -> Result<Vec<u8>, Rejection> {
+    // Taken before the body is read: the memory of bodies is bounded, too.
+    let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded)?;
+    let body = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
+    run(&front.service, operation, &body, stages).await
+}
+
+/// Runs the operation of this name.
+async fn run(service: &Service, operation: &str, body: &[u8], stages: &Stages) -> Result<Vec<u8>, Rejection> {
+    match operation {
+        "CreateCollection" => {
+            let run = async |id| operations::create_collection(service, id, stages).await;
+            call::<shapes::CreateCollectionRequest, _, shapes::CreateCollectionResponse>(body, stages, run).await
+        }
+        "DescribeCollection" => {
+            let run = async |id| operations::describe_collection(service, id, stages).await;
+            call::<shapes::CollectionRequest, _, shapes::DescribeCollectionResponse>(body, stages, run).await
+        }
+        "ListCollections" => {
+            let run = async |page| operations::list_collections(service, page, stages).await;
+            call::<shapes::ListCollectionsRequest, _, shapes::ListCollectionsResponse>(body, stages, run).await
+        }
+        "DeleteCollection" => {
+            let run = async |id| operations::delete_collection(service, id, stages).await;
+            call::<shapes::CollectionRequest, _, shapes::DeleteCollectionResponse>(body, stages, run).await
+        }
+        "IndexFaces" => {
+            let run = async |request| operations::index_faces(service, request, stages).await;
+            call::<shapes::IndexFacesRequest, _, shapes::IndexFacesResponse>(body, stages, run).await
+        }
+        "ListFaces" => {
+            let run = async |request| operations::list_faces(service, request, stages).await;
+            call::<shapes::ListFacesRequest, _, shapes::ListFacesResponse>(body, stages, run).await
+        }
+        "DeleteFaces" => {
+            let run = async |(id, faces)| operations::delete_faces(service, id, faces, stages).await;
+            call::<shapes::DeleteFacesRequest, _, shapes::DeleteFacesResponse>(body, stages, run).await
+        }
+        "SearchFaces" => {
+            let run = async |request| operations::search_faces(service, request, stages).await;
+            call::<shapes::SearchFacesRequest, _, shapes::SearchFacesResponse>(body, stages, run).await
+        }
+        "SearchFacesByImage" => {
+            let run = async |request| operations::search_faces_by_image(service, request, stages).await;
+            call::<shapes::SearchFacesByImageRequest, _, shapes::SearchFacesByImageResponse>(body, stages, run).await
+        }
+        "DetectFaces" => {
+            let run = async |image| operations::detect_faces(service, image, stages).await;
+            call::<shapes::DetectFacesRequest, _, shapes::DetectFacesResponse>(body, stages, run).await
+        }
+        known if NOT_YET.contains(&known) => {
+            Err(Rejection::UnknownOperation(Some(format!("{known} is not supported by this version of rekollect"))))
+        }
+        _ => Err(Rejection::UnknownOperation(None)),
+    }
+}
+
+/// Parses a request, runs its operation and encodes the reply.
+async fn call<I: Input, T, O: From<T> + Serialize>(
+    body: &[u8],
+    stages: &Stages,
+    run: impl AsyncFnOnce(I::Command) -> Result<T, Fault>,
+) -> Result<Vec<u8>, Rejection> {
+    let command = stages.time(Stage::Parse, || from_json::<I>(body)?.parse())?;
+    let reply = O::from(run(command).await?);
+    stages
+        .time(Stage::Encode, || serde_json::to_vec(&reply))
+        .map_err(|error| Fault::Internal { context: "encoding a reply", source: error.into() }.into())
+}
+
+fn from_json<I: DeserializeOwned>(body: &[u8]) -> Result<I, Rejection> {
+    use serde_json::error::Category;
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(Rejection::Serialization(None));
+    }
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => Rejection::Serialization(Some(error.to_string())),
+        Category::Syntax | Category::Eof | Category::Io => Rejection::Serialization(None),
+    })
+}
+
+async fn receive(front: &Front, headers: &HeaderMap, body: Body) -> Result<Bytes, Rejection> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > front.max_body) {
+        return Err(Rejection::BodyTooLarge);
+    }
+    match tokio::time::timeout(front.body_timeout, axum::body::to_bytes(body, front.max_body)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        // The one error of reading that is not the client's going away; of that nobody hears.
+        Ok(Err(_)) => Err(Rejection::BodyTooLarge),
+        Err(_) => Err(Rejection::BodyTimeout),
+    }
+}
+
+/// The log line of a request.
+struct Line<'a> {
+    operation: &'a str,
+    status: StatusCode,
+    code: Option<&'static str>,
+    request_id: &'a str,
+    started: Instant,
+    detail: Option<String>,
+}
+
+impl Line<'_> {
+    fn log(&self, stages: &Stages) {
+        // What the operator has to act on is a warning, what the client has to is not.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    operation = self.operation,
+                    status = self.status.as_u16(),
+                    code = self.code,
+                    request_id = self.request_id,
+                    total_ms = (self.started.elapsed().as_secs_f64() * 1e5).round() / 1e2,
+                    receive_ms = stages.milliseconds(Stage::Receive),
+                    parse_ms = stages.milliseconds(Stage::Parse),
+                    queue_ms = stages.milliseconds(Stage::Queue),
+                    decode_ms = stages.milliseconds(Stage::Decode),
+                    detect_ms = stages.milliseconds(Stage::Detect),
+                    align_ms = stages.milliseconds(Stage::Align),
+                    embed_ms = stages.milliseconds(Stage::Embed),
+                    store_ms = stages.milliseconds(Stage::Store),
+                    search_ms = stages.milliseconds(Stage::Search),
+                    encode_ms = stages.milliseconds(Stage::Encode),
+                    detail = self.detail.as_deref(),
+                    "request"
+                )
+            };
+        }
+        if self.status.is_server_error() { line!(warn) } else { line!(info) }
+    }
+}

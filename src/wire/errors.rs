@@ -1,0 +1,162 @@
+//! Refusals as a client sees them: AWS code, HTTP status, body.
+//!
+//! Two layers refuse. What the protocol or a single member breaks is refused here in `wire`, in the framework's envelope
+//! (`message` in lower case for constraints, often no text at all). What an operation refuses is a [`Fault`] and comes in the
+//! service's envelope, with `Code` and `Logref`. The texts are the service's own where they are known: clients compare them.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::domain::Fault;
+
+use super::validation::Violation;
+
+/// A request that gets no result.
+#[derive(Debug)]
+pub enum Rejection {
+    /// No operation of that name; the text, if any, says why.
+    UnknownOperation(Option<String>),
+    /// Not JSON, or a member of another type.
+    Serialization(Option<String>),
+    /// Members that break the model's constraints.
+    Validation(Vec<Violation>),
+    /// The body is larger than the configured limit.
+    BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The operation refused.
+    Fault(Fault),
+}
+
+impl From<Fault> for Rejection {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A refusal on its way out.
+pub struct ErrorReply {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The AWS error code.
+    pub code: &'static str,
+    /// The JSON body.
+    pub body: Value,
+}
+
+impl Rejection {
+    /// The reply that tells the client.
+    pub fn reply(&self) -> ErrorReply {
+        match self {
+            Self::UnknownOperation(text) => {
+                framework(StatusCode::BAD_REQUEST, "UnknownOperationException", text.as_deref())
+            }
+            Self::Serialization(text) => framework(StatusCode::BAD_REQUEST, "SerializationException", text.as_deref()),
+            Self::BodyTooLarge => framework(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", None),
+            Self::BodyTimeout => framework(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", None),
+            Self::Validation(violations) => {
+                let code = "ValidationException";
+                let plural = if violations.len() == 1 { "" } else { "s" };
+                let list = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let text = format!("{} validation error{plural} detected: {list}", violations.len());
+                ErrorReply { status: StatusCode::BAD_REQUEST, code, body: json!({"__type": code, "message": text}) }
+            }
+            Self::Fault(fault) => service(fault),
+        }
+    }
+
+    /// What the operator needs to know and the client must not see.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Fault(fault) => Some(fault.to_string()),
+            _ => None,
+        }
+    }
+}
+
+fn framework(status: StatusCode, code: &'static str, text: Option<&str>) -> ErrorReply {
+    let body = match text {
+        Some(text) => json!({"__type": code, "Message": text}),
+        None => json!({"__type": code}),
+    };
+    ErrorReply { status, code, body }
+}
+
+fn service(fault: &Fault) -> ErrorReply {
+    const INVALID: &str = "InvalidParameterException";
+    let (code, text) = match fault {
+        Fault::CollectionNotFound(id) => {
+            ("ResourceNotFoundException", format!("The collection id: {id} does not exist"))
+        }
+        Fault::CollectionExists(id) => {
+            ("ResourceAlreadyExistsException", format!("The collection id: {id} already exists"))
+        }
+        Fault::ModelVersionMismatch { collection, theirs, ours } => (
+            INVALID,
+            format!(
+                "The collection id: {collection} holds faces of model version {theirs}, which cannot be compared with version {ours} of this server"
+            ),
+        ),
+        Fault::FaceNotFound => (INVALID, "faceId was not found in the collection.".to_owned()),
+        Fault::NoFaceInImage => (INVALID, "There are no faces in the image. Should be at least 1.".to_owned()),
+        Fault::InvalidParameters => (INVALID, "Request has invalid parameters".to_owned()),
+        Fault::Unsupported(what) => (INVALID, (*what).to_owned()),
+        Fault::S3Unsupported => (
+            "InvalidS3ObjectException",
+            "S3Object is not supported by this version of rekollect: send the image as Bytes".to_owned(),
+        ),
+        Fault::InvalidImageFormat(_) => ("InvalidImageFormatException", "Request has invalid image format".to_owned()),
+        Fault::ImageTooSmall { .. } => (INVALID, "Request has Invalid Parameters".to_owned()),
+        Fault::ImageTooLarge { width, height } if *width.max(height) > 10_000 => (
+            "ImageTooLargeException",
+            format!("Input image dimensions {width} x {height} exceed maximum dimension size of 10000 pixels"),
+        ),
+        Fault::ImageTooLarge { .. } => ("ImageTooLargeException", "Image size is too large.".to_owned()),
+        Fault::InvalidPaginationToken => ("InvalidPaginationTokenException", "Invalid Token".to_owned()),
+        Fault::Overloaded => ("ThrottlingException", "Service Unavailable".to_owned()),
+        Fault::Internal { .. } => ("InternalServerError", "Internal server error".to_owned()),
+    };
+    let status = match fault {
+        Fault::Overloaded | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    ErrorReply {
+        status,
+        code,
+        body: json!({"__type": code, "Code": code, "Logref": Uuid::new_v4().to_string(), "Message": text}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Constraint;
+
+    #[test]
+    fn an_internal_failure_tells_the_log_and_not_the_client() {
+        let rejection = Rejection::Fault(Fault::Internal {
+            context: "storing faces",
+            source: "relation \"faces\" of /var/db".into(),
+        });
+        let reply = rejection.reply();
+        assert_eq!((reply.status.as_u16(), reply.code), (500, "InternalServerError"));
+        assert_eq!(reply.body["Message"], "Internal server error");
+        assert!(!reply.body.to_string().contains("/var/db"));
+        assert!(rejection.detail().unwrap().contains("/var/db"));
+    }
+
+    #[test]
+    fn every_violation_of_a_request_is_in_one_message() {
+        let violation = |value: Option<&str>| Violation {
+            path: "collectionId".to_owned(),
+            value: value.map(str::to_owned),
+            constraint: Constraint::NotNull.to_string(),
+        };
+        assert_eq!(
+            Rejection::Validation(vec![violation(None), violation(Some("x"))]).reply().body["message"],
+            "2 validation errors detected: Value null at 'collectionId' failed to satisfy constraint: Member must not be null; \
+             Value 'x' at 'collectionId' failed to satisfy constraint: Member must not be null"
+        );
+    }
+}

@@ -1,0 +1,791 @@
+//! Requests and replies as the service model spells them.
+//!
+//! A request's members are all optional and loosely typed here; [`Input::parse`] turns them into an operation's command or into
+//! every violation at once. A reply's numbers are 32-bit values printed as the doubles they widen to, as the service prints them.
+
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::domain::{
+    self, CollectionId, Constraint, ExternalImageId, FaceId, Fault, ModelVersion, Percent, QualityFilter,
+};
+use crate::operations;
+
+use super::errors::Rejection;
+use super::validation::{Checks, one_of, whole_number};
+
+/// The service's limit on the bytes of an image in a request.
+const MAX_IMAGE_BYTES: usize = 5_242_880;
+/// Most ids of a request, most matches of a search, most items of a page.
+const MOST: usize = 4096;
+/// Matches of a search whose caller names no number. The service documents no default.
+const DEFAULT_MATCHES: u32 = 80;
+/// The service's default threshold of a search.
+const DEFAULT_THRESHOLD: f32 = 80.0;
+
+const QUALITY_FILTERS: [&str; 5] = ["NONE", "AUTO", "LOW", "MEDIUM", "HIGH"];
+const QUALITY_FILTER_VALUES: [QualityFilter; 5] =
+    [QualityFilter::None, QualityFilter::Auto, QualityFilter::Low, QualityFilter::Medium, QualityFilter::High];
+const ATTRIBUTES: [&str; 14] = [
+    "DEFAULT",
+    "ALL",
+    "AGE_RANGE",
+    "BEARD",
+    "EMOTIONS",
+    "EYE_DIRECTION",
+    "EYEGLASSES",
+    "EYES_OPEN",
+    "GENDER",
+    "MOUTH_OPEN",
+    "MUSTACHE",
+    "FACE_OCCLUDED",
+    "SMILE",
+    "SUNGLASSES",
+];
+
+/// A request body.
+pub trait Input: DeserializeOwned {
+    /// What the operation takes.
+    type Command;
+
+    /// Checks every member.
+    fn parse(self) -> Result<Self::Command, Rejection>;
+}
+
+/// A blob: base64 on the wire.
+pub struct Blob(Bytes);
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Base64;
+        impl Visitor<'_> for Base64 {
+            type Value = Blob;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a base64 string")
+            }
+
+            // Decoded straight from the request's body where the string has no escapes.
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Blob, E> {
+                base64_simd::STANDARD
+                    .decode_to_vec(text)
+                    .map(|bytes| Blob(bytes.into()))
+                    .map_err(|_| E::custom("invalid base64"))
+            }
+        }
+        deserializer.deserialize_str(Base64)
+    }
+}
+
+/// An image of a request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Image {
+    bytes: Option<Blob>,
+    s3_object: Option<serde::de::IgnoredAny>,
+}
+
+/// An image as far as constraints go: what the operation takes, or what it will refuse.
+enum ParsedImage {
+    Bytes(Bytes),
+    Refused(Fault),
+}
+
+impl ParsedImage {
+    fn bytes(self) -> Result<Bytes, Rejection> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Refused(fault) => Err(fault.into()),
+        }
+    }
+}
+
+fn image(checks: &mut Checks, image: Option<Image>) -> Option<ParsedImage> {
+    let Some(Image { bytes, s3_object }) = image else {
+        checks.report("image", None, &Constraint::NotNull);
+        return None;
+    };
+    if let Some(Blob(bytes)) = &bytes
+        && !(1..=MAX_IMAGE_BYTES).contains(&bytes.len())
+    {
+        // The service prints the buffer that it holds the bytes in, not the bytes.
+        let buffer = format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len());
+        let rule = if bytes.is_empty() { Constraint::MinLength(1) } else { Constraint::MaxLength(MAX_IMAGE_BYTES) };
+        checks.report("image.bytes", Some(buffer), &rule);
+        return None;
+    }
+    Some(match (bytes, s3_object) {
+        (Some(Blob(bytes)), None) => ParsedImage::Bytes(bytes),
+        (None, Some(_)) => ParsedImage::Refused(Fault::S3Unsupported),
+        (Some(_), Some(_)) | (None, None) => ParsedImage::Refused(Fault::InvalidParameters),
+    })
+}
+
+fn collection_id(checks: &mut Checks, id: Option<String>) -> Option<CollectionId> {
+    checks.required("collectionId", id, CollectionId::try_from)
+}
+
+fn page(checks: &mut Checks, max_results: Option<i64>, next_token: Option<String>) -> operations::PageRequest {
+    operations::PageRequest {
+        max_results: checks.optional("maxResults", max_results, whole_number(0, MOST as i64)),
+        next_token: checks.optional("nextToken", next_token, |token| {
+            if token.chars().count() > 255 { Err(vec![Constraint::MaxLength(255)]) } else { Ok(token) }
+        }),
+    }
+}
+
+fn quality_filter(checks: &mut Checks, filter: Option<String>) -> Option<QualityFilter> {
+    checks.optional("qualityFilter", filter, one_of(&QUALITY_FILTERS, &QUALITY_FILTER_VALUES))
+}
+
+fn threshold(checks: &mut Checks, threshold: Option<f64>) -> Percent {
+    checks.optional("faceMatchThreshold", threshold, Percent::try_from).unwrap_or(Percent::clamped(DEFAULT_THRESHOLD))
+}
+
+fn max_matches(checks: &mut Checks, max: Option<i64>) -> u32 {
+    checks.optional("maxFaces", max, whole_number(1, MOST as i64)).unwrap_or(DEFAULT_MATCHES)
+}
+
+fn attributes(checks: &mut Checks, path: &str, attributes: Option<Vec<String>>) -> Option<Fault> {
+    let wanted = checks.list(path, attributes, (0, usize::MAX), one_of(&ATTRIBUTES, &ATTRIBUTES))?;
+    wanted
+        .iter()
+        .any(|name| *name != "DEFAULT")
+        .then_some(Fault::Unsupported("This version of rekollect computes the DEFAULT attributes only"))
+}
+
+/// Refuses what is well-formed but not supported yet.
+fn supported(refusal: Option<Fault>) -> Result<(), Rejection> {
+    refusal.map_or(Ok(()), |fault| Err(fault.into()))
+}
+
+/// CreateCollection's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CreateCollectionRequest {
+    collection_id: Option<String>,
+    tags: Option<serde_json::Map<String, Value>>,
+}
+
+impl Input for CreateCollectionRequest {
+    type Command = CollectionId;
+
+    fn parse(self) -> Result<CollectionId, Rejection> {
+        let mut checks = Checks::default();
+        let id = collection_id(&mut checks, self.collection_id);
+        let id = checks.finish(id)?;
+        let tagged = self.tags.is_some_and(|tags| !tags.is_empty());
+        supported(tagged.then_some(Fault::Unsupported("Tags are not supported by this version of rekollect")))?;
+        Ok(id)
+    }
+}
+
+/// A request that names a collection and nothing else.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CollectionRequest {
+    collection_id: Option<String>,
+}
+
+impl Input for CollectionRequest {
+    type Command = CollectionId;
+
+    fn parse(self) -> Result<CollectionId, Rejection> {
+        let mut checks = Checks::default();
+        let id = collection_id(&mut checks, self.collection_id);
+        checks.finish(id)
+    }
+}
+
+/// ListCollections' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListCollectionsRequest {
+    max_results: Option<i64>,
+    next_token: Option<String>,
+}
+
+impl Input for ListCollectionsRequest {
+    type Command = operations::PageRequest;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let page = page(&mut checks, self.max_results, self.next_token);
+        checks.finish(Some(page))
+    }
+}
+
+/// IndexFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct IndexFacesRequest {
+    collection_id: Option<String>,
+    image: Option<Image>,
+    external_image_id: Option<String>,
+    detection_attributes: Option<Vec<String>>,
+    max_faces: Option<i64>,
+    quality_filter: Option<String>,
+}
+
+impl Input for IndexFacesRequest {
+    type Command = operations::IndexFaces;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let image = image(&mut checks, self.image);
+        let external_image_id = checks.optional("externalImageId", self.external_image_id, ExternalImageId::try_from);
+        let refusal = attributes(&mut checks, "detectionAttributes", self.detection_attributes);
+        let max_faces = checks.optional("maxFaces", self.max_faces, whole_number(1, i64::MAX));
+        let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::Auto);
+        let (collection_id, image) = checks.finish(collection_id.zip(image))?;
+        supported(refusal)?;
+        Ok(operations::IndexFaces {
+            collection_id,
+            image: image.bytes()?,
+            external_image_id,
+            max_faces,
+            quality_filter,
+        })
+    }
+}
+
+/// ListFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListFacesRequest {
+    collection_id: Option<String>,
+    face_ids: Option<Vec<String>>,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+    user_id: Option<String>,
+}
+
+impl Input for ListFacesRequest {
+    type Command = operations::ListFaces;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
+        let page = page(&mut checks, self.max_results, self.next_token);
+        let collection_id = checks.finish(collection_id)?;
+        supported(self.user_id.map(|_| Fault::Unsupported("Users are not supported by this version of rekollect")))?;
+        Ok(operations::ListFaces { collection_id, face_ids, page })
+    }
+}
+
+/// DeleteFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DeleteFacesRequest {
+    collection_id: Option<String>,
+    face_ids: Option<Vec<String>>,
+}
+
+impl Input for DeleteFacesRequest {
+    type Command = (CollectionId, Vec<FaceId>);
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        if self.face_ids.is_none() {
+            checks.report("faceIds", None, &Constraint::NotNull);
+        }
+        let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
+        checks.finish(collection_id.zip(face_ids))
+    }
+}
+
+/// SearchFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchFacesRequest {
+    collection_id: Option<String>,
+    face_id: Option<String>,
+    max_faces: Option<i64>,
+    face_match_threshold: Option<f64>,
+}
+
+impl Input for SearchFacesRequest {
+    type Command = operations::SearchFaces;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let face_id = checks.required("faceId", self.face_id, FaceId::try_from);
+        let max_faces = max_matches(&mut checks, self.max_faces);
+        let threshold = threshold(&mut checks, self.face_match_threshold);
+        let (collection_id, face_id) = checks.finish(collection_id.zip(face_id))?;
+        Ok(operations::SearchFaces { collection_id, face_id, max_faces, threshold })
+    }
+}
+
+/// SearchFacesByImage's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchFacesByImageRequest {
+    collection_id: Option<String>,
+    image: Option<Image>,
+    max_faces: Option<i64>,
+    face_match_threshold: Option<f64>,
+    quality_filter: Option<String>,
+}
+
+impl Input for SearchFacesByImageRequest {
+    type Command = operations::SearchFacesByImage;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let image = image(&mut checks, self.image);
+        let max_faces = max_matches(&mut checks, self.max_faces);
+        let threshold = threshold(&mut checks, self.face_match_threshold);
+        let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
+        let (collection_id, image) = checks.finish(collection_id.zip(image))?;
+        Ok(operations::SearchFacesByImage {
+            collection_id,
+            image: image.bytes()?,
+            max_faces,
+            threshold,
+            quality_filter,
+        })
+    }
+}
+
+/// DetectFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DetectFacesRequest {
+    image: Option<Image>,
+    attributes: Option<Vec<String>>,
+}
+
+impl Input for DetectFacesRequest {
+    type Command = Bytes;
+
+    fn parse(self) -> Result<Bytes, Rejection> {
+        let mut checks = Checks::default();
+        let image = image(&mut checks, self.image);
+        let refusal = attributes(&mut checks, "attributes", self.attributes);
+        let image = checks.finish(image)?;
+        supported(refusal)?;
+        image.bytes()
+    }
+}
+
+/// A 32-bit number, printed as the double that it widens to.
+struct Float(f32);
+
+impl Serialize for Float {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(f64::from(self.0))
+    }
+}
+
+impl From<Percent> for Float {
+    fn from(percent: Percent) -> Self {
+        Self(percent.get())
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BoundingBox {
+    width: Float,
+    height: Float,
+    left: Float,
+    top: Float,
+}
+
+impl From<domain::BoundingBox> for BoundingBox {
+    fn from(b: domain::BoundingBox) -> Self {
+        Self { width: Float(b.width), height: Float(b.height), left: Float(b.left), top: Float(b.top) }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Landmark {
+    r#type: &'static str,
+    x: Float,
+    y: Float,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Pose {
+    roll: Float,
+    yaw: Float,
+    pitch: Float,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageQuality {
+    brightness: Float,
+    sharpness: Float,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FaceDetail {
+    bounding_box: BoundingBox,
+    confidence: Float,
+    landmarks: [Landmark; 5],
+    pose: Pose,
+    quality: ImageQuality,
+}
+
+impl From<domain::FaceDetail> for FaceDetail {
+    fn from(detail: domain::FaceDetail) -> Self {
+        Self {
+            bounding_box: detail.bounding_box.into(),
+            confidence: detail.confidence.into(),
+            landmarks: detail.landmarks.map(|l| Landmark { r#type: l.kind.name(), x: Float(l.x), y: Float(l.y) }),
+            pose: Pose { roll: Float(detail.pose.roll), yaw: Float(detail.pose.yaw), pitch: Float(detail.pose.pitch) },
+            quality: ImageQuality {
+                brightness: detail.quality.brightness.into(),
+                sharpness: detail.quality.sharpness.into(),
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Face {
+    face_id: String,
+    bounding_box: BoundingBox,
+    image_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_image_id: Option<String>,
+    confidence: Float,
+    /// IndexFaces leaves it out, listings and matches have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index_faces_model_version: Option<String>,
+}
+
+impl Face {
+    fn new(face: domain::Face, version: Option<&ModelVersion>) -> Self {
+        Self {
+            face_id: face.face_id.to_string(),
+            bounding_box: face.bounding_box.into(),
+            image_id: face.image_id.to_string(),
+            external_image_id: face.external_image_id.map(|id| id.to_string()),
+            confidence: face.confidence.into(),
+            index_faces_model_version: version.map(ToString::to_string),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FaceMatch {
+    similarity: Float,
+    face: Face,
+}
+
+impl From<domain::Match> for FaceMatch {
+    fn from(found: domain::Match) -> Self {
+        Self { similarity: found.similarity.into(), face: Face::new(found.face, Some(&found.model_version)) }
+    }
+}
+
+/// CreateCollection's reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CreateCollectionResponse {
+    status_code: u16,
+    collection_arn: String,
+    face_model_version: String,
+}
+
+impl From<(String, ModelVersion)> for CreateCollectionResponse {
+    fn from((arn, version): (String, ModelVersion)) -> Self {
+        // The service leaves out `arn:` here, and only here.
+        let collection_arn = arn.strip_prefix("arn:").map_or_else(|| arn.clone(), str::to_owned);
+        Self { status_code: 200, collection_arn, face_model_version: version.to_string() }
+    }
+}
+
+/// DescribeCollection's reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DescribeCollectionResponse {
+    face_count: i64,
+    face_model_version: String,
+    #[serde(rename = "CollectionARN")]
+    collection_arn: String,
+    creation_timestamp: f64,
+    user_count: i64,
+}
+
+impl From<operations::DescribedCollection> for DescribeCollectionResponse {
+    fn from(described: operations::DescribedCollection) -> Self {
+        Self {
+            face_count: described.collection.face_count,
+            face_model_version: described.collection.model_version.to_string(),
+            collection_arn: described.arn,
+            creation_timestamp: described.collection.created_at_ms as f64 / 1e3,
+            // There are no users yet: the count is true.
+            user_count: 0,
+        }
+    }
+}
+
+/// ListCollections' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListCollectionsResponse {
+    collection_ids: Vec<String>,
+    face_model_versions: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+impl From<operations::CollectionPage> for ListCollectionsResponse {
+    fn from(page: operations::CollectionPage) -> Self {
+        let (collection_ids, face_model_versions) =
+            page.collections.iter().map(|(id, version)| (id.to_string(), version.to_string())).unzip();
+        Self { collection_ids, face_model_versions, next_token: page.next_token }
+    }
+}
+
+/// DeleteCollection's reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DeleteCollectionResponse {
+    status_code: u16,
+}
+
+impl From<()> for DeleteCollectionResponse {
+    fn from((): ()) -> Self {
+        Self { status_code: 200 }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FaceRecord {
+    face: Face,
+    face_detail: FaceDetail,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UnindexedFace {
+    reasons: Vec<&'static str>,
+    face_detail: FaceDetail,
+}
+
+/// IndexFaces' reply. `OrientationCorrection` is null and so left out: an Exif orientation was applied before.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct IndexFacesResponse {
+    face_records: Vec<FaceRecord>,
+    face_model_version: String,
+    unindexed_faces: Vec<UnindexedFace>,
+}
+
+impl From<operations::IndexedFaces> for IndexFacesResponse {
+    fn from(result: operations::IndexedFaces) -> Self {
+        let record = |(face, detail): (domain::Face, domain::FaceDetail)| FaceRecord {
+            face: Face::new(face, None),
+            face_detail: detail.into(),
+        };
+        let unindexed = |face: operations::UnindexedFace| UnindexedFace {
+            reasons: face.reasons.into_iter().map(domain::Reason::name).collect(),
+            face_detail: face.detail.into(),
+        };
+        Self {
+            face_records: result.indexed.into_iter().map(record).collect(),
+            face_model_version: result.model_version.to_string(),
+            unindexed_faces: result.unindexed.into_iter().map(unindexed).collect(),
+        }
+    }
+}
+
+/// ListFaces' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListFacesResponse {
+    faces: Vec<Face>,
+    face_model_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+impl From<operations::FacePage> for ListFacesResponse {
+    fn from(page: operations::FacePage) -> Self {
+        let version = page.model_version;
+        Self {
+            faces: page.faces.into_iter().map(|face| Face::new(face, Some(&version))).collect(),
+            face_model_version: version.to_string(),
+            next_token: page.next_token,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UnsuccessfulFaceDeletion {
+    face_id: String,
+    reasons: [&'static str; 1],
+}
+
+/// DeleteFaces' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DeleteFacesResponse {
+    deleted_faces: Vec<String>,
+    unsuccessful_face_deletions: Vec<UnsuccessfulFaceDeletion>,
+}
+
+impl From<operations::DeletedFaces> for DeleteFacesResponse {
+    fn from(result: operations::DeletedFaces) -> Self {
+        let unsuccessful =
+            |id: &FaceId| UnsuccessfulFaceDeletion { face_id: id.to_string(), reasons: ["FACE_NOT_FOUND"] };
+        Self {
+            deleted_faces: result.deleted.iter().map(ToString::to_string).collect(),
+            unsuccessful_face_deletions: result.not_found.iter().map(unsuccessful).collect(),
+        }
+    }
+}
+
+/// SearchFaces' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchFacesResponse {
+    searched_face_id: String,
+    face_matches: Vec<FaceMatch>,
+    face_model_version: String,
+}
+
+impl From<operations::FaceSearch> for SearchFacesResponse {
+    fn from(result: operations::FaceSearch) -> Self {
+        Self {
+            searched_face_id: result.face_id.to_string(),
+            face_matches: result.matches.into_iter().map(FaceMatch::from).collect(),
+            face_model_version: result.model_version.to_string(),
+        }
+    }
+}
+
+/// SearchFacesByImage's reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchFacesByImageResponse {
+    searched_face_bounding_box: BoundingBox,
+    searched_face_confidence: Float,
+    face_matches: Vec<FaceMatch>,
+    face_model_version: String,
+}
+
+impl From<operations::ImageSearch> for SearchFacesByImageResponse {
+    fn from(result: operations::ImageSearch) -> Self {
+        Self {
+            searched_face_bounding_box: result.bounding_box.into(),
+            searched_face_confidence: result.confidence.into(),
+            face_matches: result.matches.into_iter().map(FaceMatch::from).collect(),
+            face_model_version: result.model_version.to_string(),
+        }
+    }
+}
+
+/// DetectFaces' reply. `OrientationCorrection` is null and so left out, as in IndexFaces.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DetectFacesResponse {
+    face_details: Vec<FaceDetail>,
+}
+
+impl From<Vec<domain::FaceDetail>> for DetectFacesResponse {
+    fn from(details: Vec<domain::FaceDetail>) -> Self {
+        Self { face_details: details.into_iter().map(FaceDetail::from).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse<I: Input>(json: &str) -> Result<I::Command, Rejection> {
+        serde_json::from_str::<I>(json).unwrap().parse()
+    }
+
+    fn violations<T>(result: Result<T, Rejection>) -> Vec<String> {
+        match result {
+            Err(Rejection::Validation(list)) => list.iter().map(ToString::to_string).collect(),
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("no violation"),
+        }
+    }
+
+    #[test]
+    fn index_faces_takes_every_member_of_its_model() {
+        let command = parse::<IndexFacesRequest>(
+            r#"{"CollectionId":"c","Image":{"Bytes":"aGk="},"ExternalImageId":"a:b","DetectionAttributes":["DEFAULT"],"MaxFaces":3,"QualityFilter":"HIGH","Unknown":[1]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (command.collection_id.as_str(), &command.image[..], command.max_faces, command.quality_filter),
+            ("c", &b"hi"[..], Some(3), QualityFilter::High)
+        );
+        let plain =
+            parse::<IndexFacesRequest>(r#"{"CollectionId":"c","Image":{"Bytes":"aGk="},"ExternalImageId":null}"#)
+                .unwrap();
+        assert_eq!((plain.external_image_id, plain.max_faces, plain.quality_filter), (None, None, QualityFilter::Auto));
+    }
+
+    #[test]
+    fn every_broken_rule_of_a_request_is_reported() {
+        let broken = violations(parse::<IndexFacesRequest>(
+            r#"{"ExternalImageId":"a/b","Image":{"Bytes":""},"MaxFaces":0,"QualityFilter":"BEST"}"#,
+        ));
+        assert_eq!(
+            broken,
+            [
+                "Value null at 'collectionId' failed to satisfy constraint: Member must not be null",
+                "Value 'java.nio.HeapByteBuffer[pos=0 lim=0 cap=0]' at 'image.bytes' failed to satisfy constraint: Member must have length greater than or equal to 1",
+                r"Value 'a/b' at 'externalImageId' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.\-:]+",
+                "Value '0' at 'maxFaces' failed to satisfy constraint: Member must have value greater than or equal to 1",
+                "Value 'BEST' at 'qualityFilter' failed to satisfy constraint: Member must satisfy enum value set: [NONE, AUTO, LOW, MEDIUM, HIGH]",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_is_refused_and_never_ignored() {
+        let image = r#""CollectionId":"c","Image":{"Bytes":"aGk="}"#;
+        for json in [
+            format!(r#"{{{image},"DetectionAttributes":["ALL"]}}"#),
+            format!(r#"{{{image},"DetectionAttributes":["DEFAULT","SMILE"]}}"#),
+            r#"{"CollectionId":"c","Image":{"S3Object":{"Bucket":"b","Name":"n"}}}"#.to_owned(),
+            r#"{"CollectionId":"c","Image":{}}"#.to_owned(),
+        ] {
+            assert!(matches!(parse::<IndexFacesRequest>(&json), Err(Rejection::Fault(_))), "{json}");
+        }
+        assert!(matches!(
+            parse::<CreateCollectionRequest>(r#"{"CollectionId":"c","Tags":{"a":"b"}}"#),
+            Err(Rejection::Fault(Fault::Unsupported(_)))
+        ));
+        assert!(parse::<CreateCollectionRequest>(r#"{"CollectionId":"c","Tags":{}}"#).is_ok());
+    }
+
+    #[test]
+    fn blobs_are_base64_with_or_without_escapes() {
+        assert_eq!(&parse::<DetectFacesRequest>(r#"{"Image":{"Bytes":"\/\/\/\/"}}"#).unwrap()[..], [255, 255, 255]);
+        for bad in [r#"{"Image":{"Bytes":"@@@"}}"#, r#"{"Image":{"Bytes":7}}"#, r#"{"Image":{"Bytes":"aGk"}}"#] {
+            assert!(serde_json::from_str::<DetectFacesRequest>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_floats_widened_to_doubles() {
+        assert_eq!(serde_json::to_string(&Float(0.222_067_04)).unwrap(), "0.22206704318523407");
+        assert_eq!(serde_json::to_string(&Float(100.0)).unwrap(), "100.0");
+    }
+}

@@ -1,0 +1,166 @@
+//! Members of a request, checked one by one; every violation of a request is reported at once.
+
+use std::fmt;
+
+use crate::domain::Constraint;
+
+use super::errors::Rejection;
+
+/// A member that breaks a rule.
+#[derive(Debug)]
+pub struct Violation {
+    /// Where the member is: lowerCamel names joined by dots.
+    pub path: String,
+    /// The value as the service prints it; absent for null.
+    pub value: Option<String>,
+    /// The rule, in words.
+    pub constraint: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "Value '{value}'")?,
+            None => write!(f, "Value null")?,
+        }
+        write!(f, " at '{}' failed to satisfy constraint: {}", self.path, self.constraint)
+    }
+}
+
+/// Collects the violations of one request.
+#[derive(Default)]
+pub struct Checks(Vec<Violation>);
+
+impl Checks {
+    /// Parses a member that may be absent.
+    pub fn optional<V: Clone + fmt::Display, T>(
+        &mut self,
+        path: &str,
+        member: Option<V>,
+        parse: impl FnOnce(V) -> Result<T, Vec<Constraint>>,
+    ) -> Option<T> {
+        let member = member?;
+        let value = member.to_string();
+        match parse(member) {
+            Ok(parsed) => Some(parsed),
+            Err(broken) => {
+                broken.iter().for_each(|constraint| self.report(path, Some(value.clone()), constraint));
+                None
+            }
+        }
+    }
+
+    /// Parses a member that has to be there.
+    pub fn required<V: Clone + fmt::Display, T>(
+        &mut self,
+        path: &str,
+        member: Option<V>,
+        parse: impl FnOnce(V) -> Result<T, Vec<Constraint>>,
+    ) -> Option<T> {
+        if member.is_none() {
+            self.report(path, None, &Constraint::NotNull);
+        }
+        self.optional(path, member, parse)
+    }
+
+    /// Parses each item of a list that may be absent; the list has between `lengths` items.
+    pub fn list<T>(
+        &mut self,
+        path: &str,
+        member: Option<Vec<String>>,
+        lengths: (usize, usize),
+        parse: impl Fn(String) -> Result<T, Vec<Constraint>>,
+    ) -> Option<Vec<T>> {
+        let member = member?;
+        let value = format!("[{}]", member.join(", "));
+        if member.len() < lengths.0 {
+            self.report(path, Some(value.clone()), &Constraint::MinLength(lengths.0));
+        }
+        if member.len() > lengths.1 {
+            self.report(path, Some(value.clone()), &Constraint::MaxLength(lengths.1));
+        }
+        match member.into_iter().map(parse).collect() {
+            Ok(items) => Some(items),
+            Err(broken) => {
+                let rules = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                self.report(path, Some(value), &format!("Member must satisfy constraint: [{rules}]"));
+                None
+            }
+        }
+    }
+
+    /// Reports a broken rule.
+    pub fn report(&mut self, path: &str, value: Option<String>, constraint: &impl fmt::Display) {
+        self.0.push(Violation { path: path.to_owned(), value, constraint: constraint.to_string() });
+    }
+
+    /// The parsed members, unless a rule was broken. `None` stands for a member that was reported.
+    pub fn finish<T>(self, parsed: Option<T>) -> Result<T, Rejection> {
+        match parsed {
+            Some(parsed) if self.0.is_empty() => Ok(parsed),
+            _ => Err(Rejection::Validation(self.0)),
+        }
+    }
+}
+
+/// Parses a whole number between two bounds.
+pub fn whole_number(low: i64, high: i64) -> impl Fn(i64) -> Result<u32, Vec<Constraint>> {
+    move |number| {
+        if number < low {
+            Err(vec![Constraint::MinValue(low)])
+        } else if number > high {
+            Err(vec![Constraint::MaxValue(high)])
+        } else {
+            Ok(u32::try_from(number).unwrap_or(u32::MAX))
+        }
+    }
+}
+
+/// Parses one of a set of words.
+pub fn one_of<T: Copy>(
+    words: &'static [&'static str],
+    values: &'static [T],
+) -> impl Fn(String) -> Result<T, Vec<Constraint>> {
+    move |word| match words.iter().position(|known| **known == word) {
+        Some(place) => Ok(values[place]),
+        None => Err(vec![Constraint::OneOf(words)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_required_member_is_null_and_an_optional_one_is_fine() {
+        let mut checks = Checks::default();
+        let required = checks.required("maxFaces", None, whole_number(1, 9));
+        assert_eq!(checks.optional("maxFaces", None, whole_number(1, 9)), None);
+        let Err(Rejection::Validation(violations)) = checks.finish(required) else { panic!() };
+        assert_eq!(
+            violations.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["Value null at 'maxFaces' failed to satisfy constraint: Member must not be null"]
+        );
+    }
+
+    #[test]
+    fn numbers_keep_to_their_bounds() {
+        let parse = whole_number(1, i64::MAX);
+        assert_eq!(parse(0), Err(vec![Constraint::MinValue(1)]));
+        assert_eq!(parse(1), Ok(1));
+        assert_eq!(parse(i64::MAX), Ok(u32::MAX));
+        assert_eq!(whole_number(0, 4096)(4097), Err(vec![Constraint::MaxValue(4096)]));
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_reported_with_the_whole_list() {
+        let mut checks = Checks::default();
+        let parsed =
+            checks.list("attributes", Some(vec!["A".into(), "C".into()]), (0, 9), one_of(&["A", "B"], &[1, 2]));
+        let Err(Rejection::Validation(violations)) = checks.finish(parsed) else { panic!() };
+        assert_eq!(
+            violations[0].to_string(),
+            "Value '[A, C]' at 'attributes' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [A, B]]"
+        );
+    }
+}
