@@ -27,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API.
+    #[command(args_override_self = true)]
     Serve(Box<Settings>),
     /// List the model packs with origin and licence, and check their files.
     Models(ModelsDir),

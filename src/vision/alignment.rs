@@ -12,8 +12,8 @@ const REDUCE_BEYOND: f32 = 2.0;
 
 /// The aligned crop of a face: `side` x `side` pixels, 8-bit RGB, rows from the top.
 ///
-/// `landmarks` are pixel coordinates of the upright image, `template` those of the crop. What lies outside of the image is
-/// black, as it was in training. `None` when the landmarks coincide and no similarity exists.
+/// `landmarks` are pixel coordinates of the upright image, `template` those of the crop. `None` when the landmarks coincide and no
+/// similarity exists.
 pub fn aligned_crop(
     photo: &Photo,
     landmarks: &[[f32; 2]; 5],
@@ -22,22 +22,26 @@ pub fn aligned_crop(
     resizer: &mut Resizer,
 ) -> Option<Vec<u8>> {
     let crop_to_upright = Affine::similarity(template, landmarks)?;
-    let crop_to_stored = photo.orientation.upright_to_stored(photo.stored.dimensions()).after(&crop_to_upright);
+    Some(warped_crop(photo, &crop_to_upright, side, resizer))
+}
+
+/// The square that `crop_to_upright` cuts out of the upright image: `side` x `side` pixels, 8-bit RGB, rows from the top.
+/// Beyond the image's edge its border pixels go on.
+pub fn warped_crop(photo: &Photo, crop_to_upright: &Affine, side: u32, resizer: &mut Resizer) -> Vec<u8> {
+    let crop_to_stored = photo.orientation.upright_to_stored(photo.stored.dimensions()).after(crop_to_upright);
     let reduction = crop_to_stored.scale();
-    if reduction < REDUCE_BEYOND {
-        return Some(warp(photo.stored.as_raw(), photo.stored.dimensions(), &crop_to_stored, side));
+    if reduction >= REDUCE_BEYOND
+        && let Some((region, stored_to_region)) =
+            reduced_region(&photo.stored, &crop_to_stored, side, reduction, resizer)
+    {
+        let map = stored_to_region.after(&crop_to_stored);
+        return warp(region.buffer(), (region.width(), region.height()), &map, side);
     }
-    match reduced_region(&photo.stored, &crop_to_stored, side, reduction, resizer) {
-        Some((region, region_from_stored)) => {
-            let map = region_from_stored.after(&crop_to_stored);
-            Some(warp(region.buffer(), (region.width(), region.height()), &map, side))
-        }
-        None => Some(vec![0; 3 * (side * side) as usize]),
-    }
+    warp(photo.stored.as_raw(), photo.stored.dimensions(), &crop_to_stored, side)
 }
 
 /// The part of the image that the crop looks at, area-averaged to about one pixel a crop pixel, and the map into it.
-/// `None` when the crop lies wholly outside.
+/// `None` when the crop lies wholly outside, or nearly so.
 fn reduced_region(
     image: &RgbImage,
     crop_to_stored: &Affine,
@@ -71,26 +75,21 @@ fn reduced_region(
 /// Samples `pixels` bilinearly at where `map` sends each crop pixel.
 fn warp(pixels: &[u8], (width, height): (u32, u32), map: &Affine, side: u32) -> Vec<u8> {
     let mut crop = Vec::with_capacity(3 * (side * side) as usize);
-    let (width, height) = (width as i64, height as i64);
-    let texel = |x: i64, y: i64, channel: usize| {
-        if (0..width).contains(&x) && (0..height).contains(&y) {
-            f32::from(pixels[3 * (y * width + x) as usize + channel])
-        } else {
-            0.0
-        }
-    };
+    let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
+    let row_bytes = 3 * width as usize;
     for row in 0..side {
         for column in 0..side {
             let [x, y] = map.apply([column as f32, row as f32]);
-            let (left, top) = (x.floor(), y.floor());
-            let (fx, fy) = (x - left, y - top);
-            // A float-to-integer cast saturates, so that a far-away face lands outside rather than wrapping around.
-            let (left, top) = (left as i64, top as i64);
+            let (x, y) = (x.clamp(0.0, right), y.clamp(0.0, bottom));
+            let (left, top) = (x as usize, y as usize);
+            let (fx, fy) = (x - left as f32, y - top as f32);
+            let (next_x, next_y) = ((left + 1).min(right as usize), (top + 1).min(bottom as usize));
+            let texel = |x: usize, y: usize| &pixels[y * row_bytes + 3 * x..y * row_bytes + 3 * x + 3];
+            let (a, b, c, d) = (texel(left, top), texel(next_x, top), texel(left, next_y), texel(next_x, next_y));
             for channel in 0..3 {
-                let upper = texel(left, top, channel) * (1.0 - fx) + texel(left.saturating_add(1), top, channel) * fx;
-                let lower = texel(left, top.saturating_add(1), channel) * (1.0 - fx)
-                    + texel(left.saturating_add(1), top.saturating_add(1), channel) * fx;
-                crop.push((upper * (1.0 - fy) + lower * fy + 0.5) as u8);
+                let mix =
+                    |left: &[u8], right: &[u8]| f32::from(left[channel]) * (1.0 - fx) + f32::from(right[channel]) * fx;
+                crop.push((mix(a, b) * (1.0 - fy) + mix(c, d) * fy + 0.5) as u8);
             }
         }
     }
@@ -169,17 +168,20 @@ mod tests {
     }
 
     #[test]
-    fn a_face_outside_of_the_image_is_black() {
-        for far in [1e4, 1e30] {
-            let landmarks = TEMPLATE.map(|[x, y]| [x * 5.0 + far, y * 5.0 + far]);
+    fn beyond_the_edge_the_border_goes_on() {
+        let image = gradient(100, 100);
+        let corner = *image.get_pixel(99, 99);
+        for (scale, far) in [(1.0, 1e4), (5.0, 1e4), (5.0, 1e30)] {
+            let landmarks = TEMPLATE.map(|[x, y]| [x * scale + far, y * scale + far]);
+            // At 1e30 the landmarks coincide in 32 bits.
             if let Some(crop) = aligned_crop(
-                &photo(gradient(100, 100), Orientation::UPRIGHT),
+                &photo(image.clone(), Orientation::UPRIGHT),
                 &landmarks,
                 &TEMPLATE,
                 112,
                 &mut Resizer::new(),
             ) {
-                assert!(crop.iter().all(|v| *v == 0));
+                assert!(crop.chunks_exact(3).all(|pixel| pixel == corner.0));
             }
         }
     }

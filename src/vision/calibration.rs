@@ -21,7 +21,8 @@ impl Calibration {
     }
 }
 
-fn interpolate(knots: &[[f32; 2]], at: f32, from: usize, to: usize) -> f32 {
+/// The line through rising knots, read off from coordinate `from` to coordinate `to`; constant outside of the knots.
+pub fn interpolate(knots: &[[f32; 2]], at: f32, from: usize, to: usize) -> f32 {
     let right = knots.partition_point(|knot| knot[from] < at);
     let Some(b) = knots.get(right) else { return knots[knots.len() - 1][to] };
     let Some(a) = right.checked_sub(1).map(|left| knots[left]) else { return b[to] };

@@ -1,118 +1,130 @@
-//! Face detection with YuNet (Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023): an image in at one or more
-//! sizes, scored boxes with five landmarks out, overlapping ones merged by non-maximum suppression.
+//! Face detection: passes of YuNet over the image at several sizes, one list of faces out.
+//!
+//! A coarse pass sees the face that fills the frame, a fine one the face of 20 pixels; each is trusted where it is good. Within a
+//! pass the cells that see one face vote on its box and landmarks. A tilted face is looked at once more upright, because YuNet
+//! reports less tilt than there is. `docs/benchmarks.md` has the figures behind each constant.
 
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use ort::session::Session;
-use ort::value::TensorRef;
 
+use super::affine::Affine;
+use super::alignment::warped_crop;
 use super::decode::Photo;
 use super::orientation::Orientation;
 use super::pack::DetectorSpec;
 use super::runtime::{Runtime, RuntimeError};
+use super::yunet::{Detection, Yunet};
 
-/// The strides of YuNet's three heads; input sides are multiples of the last.
-const STRIDES: [usize; 3] = [8, 16, 32];
+/// A small image is enlarged at most this much: below 20 px recall rises from .85 to .99, at no more cost than a large image.
+const MAX_ENLARGEMENT: f32 = 2.0;
+/// In the finest of several passes a box longer than this, in pixels of the pass, is left to the coarser ones, which see it whole.
+const FINEST_TRUSTED_TO: f32 = 400.0;
+/// In the coarsest of several passes a box shorter than this is left to the finer ones, which see it better.
+const COARSEST_TRUSTED_FROM: f32 = 40.0;
+/// Cells whose boxes overlap the best one by this much see the same face and have a vote.
+const VOTE_IOU: f32 = 0.6;
+/// A box of which this share lies in one of twice its area and with a better score is a part of that face.
+const CONTAINED_SHARE: f32 = 0.6;
 
-/// A face as the detector sees it, in pixel coordinates of the upright image (the centre of the first pixel is (0, 0)).
-#[derive(Clone, Copy, Debug)]
-pub struct Detection {
-    /// Left, top, width, height of its box.
-    pub rect: [f32; 4],
-    /// 0 to 1.
-    pub score: f32,
-    /// Image-left eye, image-right eye, nose, image-left and image-right mouth corner.
-    pub landmarks: [[f32; 2]; 5],
-}
+/// A face with at least this much roll (degrees) is looked at upright.
+const REFINE_FROM_ROLL: f32 = 8.0;
+/// A second look pays when the first one moved the roll by this much (degrees).
+const REFINE_AGAIN_FROM: f32 = 4.0;
+/// Side of the upright crop of a tilted face, in pixels, and how long the face's box is in it.
+const REFINE_SIDE: u32 = 384;
+const REFINE_BOX: f32 = 256.0;
+const REFINE_MIN_SCORE: f32 = 0.5;
+const REFINE_MIN_IOU: f32 = 0.3;
 
-impl Detection {
-    fn area(&self) -> f32 {
-        self.rect[2] * self.rect[3]
-    }
-
-    /// Intersection over union of the two boxes.
-    fn overlap(&self, other: &Self) -> f32 {
-        let side = |axis: usize| {
-            let end = (self.rect[axis] + self.rect[axis + 2]).min(other.rect[axis] + other.rect[axis + 2]);
-            (end - self.rect[axis].max(other.rect[axis])).max(0.0)
-        };
-        let intersection = side(0) * side(1);
-        intersection / (self.area() + other.area() - intersection).max(f32::MIN_POSITIVE)
-    }
-}
-
-/// A YuNet session and its reusable input.
+/// The detector of one worker.
 pub struct Detector {
-    session: Session,
+    yunet: Yunet,
     spec: DetectorSpec,
     resizer: Resizer,
-    tensor: Vec<f32>,
 }
 
 impl Detector {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, graph: &[u8], spec: DetectorSpec) -> Result<Self, RuntimeError> {
-        Ok(Self { session: runtime.session("detector", graph)?, spec, resizer: Resizer::new(), tensor: Vec::new() })
+        Ok(Self { yunet: Yunet::new(runtime, graph)?, spec, resizer: Resizer::new() })
     }
 
-    /// Every face of the image, best score first.
+    /// Every face of the image, in pixel coordinates of the upright image, in no order.
     pub fn detect(&mut self, photo: &Photo) -> ort::Result<Vec<Detection>> {
         let (width, height) = photo.size();
-        let long = width.max(height);
-        let mut sizes: Vec<u32> = self.spec.long_sides.iter().map(|side| *side.min(&long)).collect();
-        sizes.dedup();
-        let mut candidates = Vec::new();
-        for side in sizes {
-            self.detect_at(photo, side as f32 / long as f32, &mut candidates)?;
+        let long = width.max(height) as f32;
+        let limit = (MAX_ENLARGEMENT * long).round() as u32;
+        let mut sides: Vec<u32> = self.spec.long_sides.iter().map(|side| (*side).min(limit)).collect();
+        sides.sort_unstable();
+        sides.dedup();
+        let mut found = Vec::new();
+        // Finest first: where two passes see a face, the finer one places it better.
+        for (place, side) in sides.iter().enumerate().rev() {
+            let longest = if place + 1 == sides.len() && place > 0 { FINEST_TRUSTED_TO } else { f32::INFINITY };
+            let shortest = if place == 0 && sides.len() > 1 { COARSEST_TRUSTED_FROM } else { 0.0 };
+            let trusted = |face: &Detection| (shortest..=longest).contains(&face.rect[2].max(face.rect[3]));
+            let pass = self.pass(photo, *side as f32 / long, trusted)?;
+            found.extend(pass);
         }
-        Ok(suppress(candidates, self.spec.nms_iou))
+        Ok(without_parts(first_of_overlapping(found, self.spec.nms_iou)))
     }
 
-    /// Adds the faces that one pass over the image at `scale` (at most 1) finds.
-    fn detect_at(&mut self, photo: &Photo, scale: f32, found: &mut Vec<Detection>) -> ort::Result<()> {
-        let (width, height) = photo.stored.dimensions();
-        let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
-        let small = (scaled(width), scaled(height));
-        let resized = self.resize(photo, small);
-        let pixels = resized.as_ref().map_or(photo.stored.as_raw().as_slice(), Image::buffer);
-        let (upright_width, upright_height) = photo.orientation.turn_size(small);
-        let padded = |side: u32| (side as usize).next_multiple_of(STRIDES[2]);
-        let (columns, rows) = (padded(upright_width), padded(upright_height));
-        fill_tensor(&mut self.tensor, (columns, rows), pixels, small, photo.orientation);
-
-        let input = TensorRef::from_array_view(([1, 3, rows, columns], self.tensor.as_slice()))?;
-        let outputs = self.session.run(ort::inputs!["input" => input])?;
-        // Pixel centres of the small image on those of the whole one.
-        let (full_width, full_height) = photo.size();
-        let grow = [full_width as f32 / upright_width as f32, full_height as f32 / upright_height as f32];
-        let point = |x: f32, y: f32| [(x + 0.5) * grow[0] - 0.5, (y + 0.5) * grow[1] - 0.5];
-        for stride in STRIDES {
-            let head = |name: &str| {
-                outputs[format!("{name}_{stride}").as_str()].try_extract_tensor::<f32>().map(|(_, values)| values)
-            };
-            let (class, object, boxes, points) = (head("cls")?, head("obj")?, head("bbox")?, head("kps")?);
-            let step = stride as f32;
-            for (cell, (class, object)) in class.iter().zip(object).enumerate() {
-                let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
-                if score < self.spec.score_threshold {
-                    continue;
-                }
-                let (column, row) = ((cell % (columns / stride)) as f32, (cell / (columns / stride)) as f32);
-                let at = |dx: f32, dy: f32| [(column + dx) * step, (row + dy) * step];
-                let b = &boxes[4 * cell..4 * cell + 4];
-                let (centre, size) = (at(b[0], b[1]), [b[2].exp() * step, b[3].exp() * step]);
-                let corner = point(centre[0] - size[0] / 2.0, centre[1] - size[1] / 2.0);
-                let landmarks = std::array::from_fn(|k| {
-                    let [x, y] = at(points[10 * cell + 2 * k], points[10 * cell + 2 * k + 1]);
-                    point(x, y)
-                });
-                let rect = [corner[0], corner[1], size[0] * grow[0], size[1] * grow[1]];
-                if rect.iter().chain(landmarks.iter().flatten()).all(|v| v.is_finite()) {
-                    found.push(Detection { rect, score, landmarks });
-                }
+    /// The landmarks of a face, measured again in an upright crop if the face is tilted.
+    pub fn refine(&mut self, photo: &Photo, face: &Detection) -> ort::Result<[[f32; 2]; 5]> {
+        let mut landmarks = face.landmarks;
+        for _ in 0..2 {
+            let roll = roll_of(&landmarks);
+            if roll.abs() < REFINE_FROM_ROLL {
+                break;
+            }
+            let Some(upright) = self.look_upright(photo, face, roll)? else { break };
+            landmarks = upright;
+            if (roll_of(&landmarks) - roll).abs() < REFINE_AGAIN_FROM {
+                break;
             }
         }
-        Ok(())
+        Ok(landmarks)
+    }
+
+    /// The faces that one pass at `scale` finds and is trusted with, best score first.
+    fn pass(&mut self, photo: &Photo, scale: f32, trusted: impl Fn(&Detection) -> bool) -> ort::Result<Vec<Detection>> {
+        let stored = photo.stored.dimensions();
+        let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
+        let small = (scaled(stored.0), scaled(stored.1));
+        let resized = self.resize(photo, small);
+        let pixels = resized.as_ref().map_or(photo.stored.as_raw().as_slice(), Image::buffer);
+        let candidates = self.yunet.candidates(pixels, small, photo.orientation, self.spec.score_threshold)?;
+        // Pixel centres of the small image on those of the whole one.
+        let (full, upright) = (photo.size(), photo.orientation.turn_size(small));
+        let grow = [full.0 as f32 / upright.0 as f32, full.1 as f32 / upright.1 as f32];
+        let point = |[x, y]: [f32; 2]| [(x + 0.5) * grow[0] - 0.5, (y + 0.5) * grow[1] - 0.5];
+        let to_full = |face: Detection| {
+            let [left, top] = point([face.rect[0], face.rect[1]]);
+            let rect = [left, top, face.rect[2] * grow[0], face.rect[3] * grow[1]];
+            Detection { rect, landmarks: face.landmarks.map(point), ..face }
+        };
+        Ok(elect(candidates, self.spec.nms_iou).into_iter().filter(trusted).map(to_full).collect())
+    }
+
+    /// The landmarks of the face in a crop that is turned by its roll.
+    fn look_upright(&mut self, photo: &Photo, face: &Detection, roll: f32) -> ort::Result<Option<[[f32; 2]; 5]>> {
+        let [left, top, width, height] = face.rect;
+        let scale = width.max(height) / REFINE_BOX;
+        let (sin, cos) = roll.to_radians().sin_cos();
+        let (a, b) = (scale * cos, scale * sin);
+        let middle = (REFINE_SIDE as f32 - 1.0) / 2.0;
+        let (x, y) = (left + width / 2.0, top + height / 2.0);
+        let crop_to_photo = Affine { x: [a, -b, x - a * middle + b * middle], y: [b, a, y - b * middle - a * middle] };
+        let crop = warped_crop(photo, &crop_to_photo, REFINE_SIDE, &mut self.resizer);
+        let side = (REFINE_SIDE, REFINE_SIDE);
+        let candidates = self.yunet.candidates(&crop, side, Orientation::UPRIGHT, REFINE_MIN_SCORE)?;
+        let (width, height) = (width / scale, height / scale);
+        let expected = Detection { rect: [middle - width / 2.0, middle - height / 2.0, width, height], ..*face };
+        let seen = elect(candidates, self.spec.nms_iou)
+            .into_iter()
+            .filter(|seen| seen.overlap(&expected) >= REFINE_MIN_IOU)
+            .max_by(|a, b| a.overlap(&expected).total_cmp(&b.overlap(&expected)));
+        Ok(seen.map(|seen| seen.landmarks.map(|p| crop_to_photo.apply(p))))
     }
 
     /// The stored pixels at another size, or nothing when they have that size already.
@@ -128,47 +140,52 @@ impl Detector {
     }
 }
 
-/// Writes stored RGB pixels into a planar BGR tensor, turned upright, at the top left of a zeroed canvas.
-fn fill_tensor(
-    tensor: &mut Vec<f32>,
-    (columns, rows): (usize, usize),
-    pixels: &[u8],
-    stored: (u32, u32),
-    orientation: Orientation,
-) {
-    let plane = columns * rows;
-    tensor.clear();
-    tensor.resize(3 * plane, 0.0);
-    let (blue, rest) = tensor.split_at_mut(plane);
-    let (green, red) = rest.split_at_mut(plane);
-    let (width, height) = orientation.turn_size(stored);
-    let map = orientation.upright_to_stored(stored);
-    // Stepping along an upright row moves by a fixed number of stored bytes.
-    let row_bytes = 3 * stored.0 as isize;
-    let step = 3 * map.x[0] as isize + row_bytes * map.y[0] as isize;
-    for row in 0..height as usize {
-        let [x, y] = map.apply([0.0, row as f32]);
-        let mut at = 3 * x as isize + row_bytes * y as isize;
-        for column in row * columns..row * columns + width as usize {
-            let pixel = &pixels[at as usize..at as usize + 3];
-            red[column] = f32::from(pixel[0]);
-            green[column] = f32::from(pixel[1]);
-            blue[column] = f32::from(pixel[2]);
-            at += step;
-        }
-    }
+/// Tilt in degrees, from the eyes and the mouth: steadier than the eyes alone.
+fn roll_of([left_eye, right_eye, _, left_mouth, right_mouth]: &[[f32; 2]; 5]) -> f32 {
+    let along = |axis: usize| right_eye[axis] - left_eye[axis] + right_mouth[axis] - left_mouth[axis];
+    along(1).atan2(along(0)).to_degrees()
 }
 
-/// Greedy non-maximum suppression: best score first, dropping what overlaps a kept box by more than `iou`.
-fn suppress(mut candidates: Vec<Detection>, iou: f32) -> Vec<Detection> {
+/// Non-maximum suppression with a vote: each winner's box and landmarks are the score-weighted mean over the cells that see the
+/// same face. The score stays the winner's own.
+fn elect(mut candidates: Vec<Detection>, iou: f32) -> Vec<Detection> {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let winners = first_of_overlapping(candidates.clone(), iou);
+    let elected = winners.iter().map(|winner| {
+        let voters = || candidates.iter().filter(|voter| voter.overlap(winner) >= VOTE_IOU);
+        let weight: f32 = voters().map(|voter| voter.score).sum();
+        let mean = |value: &dyn Fn(&Detection) -> f32| voters().map(|v| v.score * value(v)).sum::<f32>() / weight;
+        if weight <= 0.0 {
+            return *winner;
+        }
+        Detection {
+            rect: std::array::from_fn(|i| mean(&|v| v.rect[i])),
+            landmarks: std::array::from_fn(|k| std::array::from_fn(|axis| mean(&|v| v.landmarks[k][axis]))),
+            ..*winner
+        }
+    });
+    elected.collect()
+}
+
+/// Of boxes that overlap by more than `iou` the one that comes first stays.
+fn first_of_overlapping(faces: Vec<Detection>, iou: f32) -> Vec<Detection> {
     let mut kept: Vec<Detection> = Vec::new();
-    for candidate in candidates {
-        if kept.iter().all(|better| better.overlap(&candidate) <= iou) {
-            kept.push(candidate);
+    for face in faces {
+        if kept.iter().all(|earlier| earlier.overlap(&face) <= iou) {
+            kept.push(face);
         }
     }
     kept
+}
+
+/// Drops boxes that are a part of a larger, surer face.
+fn without_parts(faces: Vec<Detection>) -> Vec<Detection> {
+    let is_part = |part: &Detection, whole: &Detection| {
+        whole.area() >= 2.0 * part.area()
+            && whole.score > part.score
+            && whole.intersection(part) >= CONTAINED_SHARE * part.area()
+    };
+    faces.iter().filter(|face| !faces.iter().any(|whole| is_part(face, whole))).copied().collect()
 }
 
 #[cfg(test)]
@@ -176,29 +193,34 @@ mod tests {
     use super::*;
 
     fn face(left: f32, size: f32, score: f32) -> Detection {
-        Detection { rect: [left, 0.0, size, size], score, landmarks: [[0.0; 2]; 5] }
+        Detection { rect: [left, 0.0, size, size], score, landmarks: [[left, 0.0]; 5] }
     }
 
     #[test]
-    fn the_better_of_two_overlapping_boxes_stays() {
-        let kept = suppress(vec![face(0.0, 10.0, 0.7), face(1.0, 10.0, 0.9), face(30.0, 10.0, 0.8)], 0.45);
-        assert_eq!(kept.iter().map(|d| d.score).collect::<Vec<_>>(), [0.9, 0.8]);
+    fn the_better_of_two_overlapping_boxes_wins_and_those_that_see_the_same_face_vote() {
+        let elected = elect(vec![face(0.0, 10.0, 0.6), face(1.0, 10.0, 0.9), face(30.0, 10.0, 0.8)], 0.45);
+        assert_eq!(elected.iter().map(|d| d.score).collect::<Vec<_>>(), [0.9, 0.8]);
+        // (0.6 * 0 + 0.9 * 1) / 1.5
+        assert!((elected[0].rect[0] - 0.6).abs() < 1e-6 && (elected[0].landmarks[2][0] - 0.6).abs() < 1e-6);
+        assert_eq!(elected[1], face(30.0, 10.0, 0.8));
     }
 
     #[test]
-    fn overlap_is_intersection_over_union() {
-        assert_eq!(face(0.0, 10.0, 1.0).overlap(&face(0.0, 10.0, 1.0)), 1.0);
-        assert_eq!(face(0.0, 10.0, 1.0).overlap(&face(5.0, 10.0, 1.0)), 1.0 / 3.0);
-        assert_eq!(face(0.0, 10.0, 1.0).overlap(&face(20.0, 10.0, 1.0)), 0.0);
-        assert_eq!(face(0.0, 0.0, 1.0).overlap(&face(0.0, 0.0, 1.0)), 0.0);
+    fn a_box_within_a_larger_surer_one_is_a_part_of_it() {
+        let (whole, part) = (face(0.0, 100.0, 0.9), face(10.0, 30.0, 0.7));
+        assert_eq!(without_parts(vec![part, whole]), [whole]);
+        // The surer one is not a part, nor is one beside it.
+        let sure = face(10.0, 30.0, 0.95);
+        assert_eq!(without_parts(vec![sure, whole]), [sure, whole]);
+        let beside = face(95.0, 30.0, 0.7);
+        assert_eq!(without_parts(vec![beside, whole]), [beside, whole]);
     }
 
     #[test]
-    fn the_tensor_is_upright_planar_blue_first_and_padded() {
-        // Two stored pixels side by side; orientation 6 puts the left one on top.
-        let pixels = [1, 2, 3, 4, 5, 6];
-        let mut tensor = vec![9.0; 5];
-        fill_tensor(&mut tensor, (2, 3), &pixels, (2, 1), Orientation::from_value(6));
-        assert_eq!(tensor, [3.0, 0.0, 6.0, 0.0, 0.0, 0.0, 2.0, 0.0, 5.0, 0.0, 0.0, 0.0, 1.0, 0.0, 4.0, 0.0, 0.0, 0.0]);
+    fn roll_is_positive_when_the_image_right_side_is_lower() {
+        let level = [[0.0, 0.0], [10.0, 0.0], [5.0, 5.0], [2.0, 10.0], [8.0, 10.0]];
+        assert_eq!(roll_of(&level), 0.0);
+        let lower_right = level.map(|[x, y]: [f32; 2]| [x, y + x]);
+        assert!((roll_of(&lower_right) - 45.0).abs() < 1e-4);
     }
 }

@@ -16,6 +16,7 @@ mod pipeline;
 mod pose;
 mod quality;
 mod runtime;
+mod yunet;
 
 pub use calibration::Calibration;
 pub use decode::{ImageLimits, Photo};

@@ -7,10 +7,11 @@ use crate::telemetry::{Stage, Stages};
 
 use super::alignment::aligned_crop;
 use super::decode::Photo;
-use super::detector::{Detection, Detector};
+use super::detector::Detector;
 use super::embedder::Embedder;
 use super::pack::VerifiedPack;
 use super::runtime::{Runtime, RuntimeError};
+use super::yunet::Detection;
 use super::{pose, quality};
 
 /// The service looks at this many faces of an image, the largest ones.
@@ -59,17 +60,15 @@ impl Pipeline {
         let mut detections = stages.time(Stage::Detect, || self.detector.detect(photo))?;
         // Ties in size fall to the better score, then to the place: the rank is part of the face's id and must not waver.
         detections.sort_by(|a, b| {
-            let size = |d: &Detection| d.rect[2] * d.rect[3];
-            size(b).total_cmp(&size(a)).then(b.score.total_cmp(&a.score)).then(a.rect[0].total_cmp(&b.rect[0]))
+            b.area().total_cmp(&a.area()).then(b.score.total_cmp(&a.score)).then(a.rect[0].total_cmp(&b.rect[0]))
         });
         detections.truncate(MAX_FACES_PER_IMAGE);
+        for detection in &mut detections {
+            detection.landmarks = stages.time(Stage::Detect, || self.detector.refine(photo, detection))?;
+        }
         Ok(stages.time(Stage::Align, || {
-            detections
-                .iter()
-                .filter_map(|detection| self.describe(photo, detection))
-                .enumerate()
-                .map(|(rank, face)| DetectedFace { rank, ..face })
-                .collect()
+            let faces = detections.iter().filter_map(|detection| self.describe(photo, detection));
+            faces.enumerate().map(|(rank, face)| DetectedFace { rank, ..face }).collect()
         }))
     }
 
@@ -82,7 +81,16 @@ impl Pipeline {
     /// `None` for a detection whose landmarks coincide: there is no face to align.
     fn describe(&mut self, photo: &Photo, detection: &Detection) -> Option<DetectedFace> {
         let spec = self.embedder.spec();
-        let crop = aligned_crop(photo, &detection.landmarks, &spec.template, spec.input_size, &mut self.resizer)?;
+        let mut crop = |template: &[[f32; 2]; 5], side: u32| {
+            aligned_crop(photo, &detection.landmarks, template, side, &mut self.resizer)
+        };
+        let embedder_crop = crop(&spec.template, spec.input_size)?;
+        // Quality is measured in one framing, whatever the embedder's.
+        let quality = if (spec.template, spec.input_size) == (quality::TEMPLATE, quality::SIDE) {
+            quality::measure(&embedder_crop)
+        } else {
+            quality::measure(&crop(&quality::TEMPLATE, quality::SIDE)?)
+        };
         let (width, height) = photo.size();
         let (width, height) = (width as f32, height as f32);
         let [left, top, box_width, box_height] = detection.rect;
@@ -103,10 +111,10 @@ impl Pipeline {
                 confidence: self.confidence.percent(detection.score),
                 landmarks: std::array::from_fn(landmark),
                 pose: pose::from_landmarks(&detection.landmarks),
-                quality: quality::measure(&crop, spec.input_size as usize),
+                quality,
             },
             short_side: box_width.min(box_height),
-            crop,
+            crop: embedder_crop,
         })
     }
 }

@@ -1,0 +1,155 @@
+//! The YuNet network (Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023): one image in at one size, every cell
+//! whose score passes out, overlapping ones and all.
+
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use super::orientation::Orientation;
+use super::runtime::{Runtime, RuntimeError};
+
+/// The strides of YuNet's three heads; input sides are multiples of the last.
+const STRIDES: [usize; 3] = [8, 16, 32];
+
+/// A face as a detector sees it, in pixel coordinates of an upright image (the centre of the first pixel is (0, 0)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Detection {
+    /// Left, top, width, height of its box.
+    pub rect: [f32; 4],
+    /// 0 to 1.
+    pub score: f32,
+    /// Image-left eye, image-right eye, nose, image-left and image-right mouth corner.
+    pub landmarks: [[f32; 2]; 5],
+}
+
+impl Detection {
+    /// Area of the box.
+    pub fn area(&self) -> f32 {
+        self.rect[2] * self.rect[3]
+    }
+
+    /// Area that the two boxes share.
+    pub fn intersection(&self, other: &Self) -> f32 {
+        let side = |axis: usize| {
+            let end = (self.rect[axis] + self.rect[axis + 2]).min(other.rect[axis] + other.rect[axis + 2]);
+            (end - self.rect[axis].max(other.rect[axis])).max(0.0)
+        };
+        side(0) * side(1)
+    }
+
+    /// Intersection over union of the two boxes, 0 to 1.
+    pub fn overlap(&self, other: &Self) -> f32 {
+        let shared = self.intersection(other);
+        shared / (self.area() + other.area() - shared).max(f32::MIN_POSITIVE)
+    }
+}
+
+/// A session and its reusable input.
+pub struct Yunet {
+    session: Session,
+    tensor: Vec<f32>,
+}
+
+impl Yunet {
+    /// Loads the graph.
+    pub fn new(runtime: &Runtime, graph: &[u8]) -> Result<Self, RuntimeError> {
+        Ok(Self { session: runtime.session("detector", graph)?, tensor: Vec::new() })
+    }
+
+    /// Every cell with at least `min_score`, in coordinates of the upright form of `pixels` (8-bit RGB of size `stored`).
+    pub fn candidates(
+        &mut self,
+        pixels: &[u8],
+        stored: (u32, u32),
+        orientation: Orientation,
+        min_score: f32,
+    ) -> ort::Result<Vec<Detection>> {
+        let upright = orientation.turn_size(stored);
+        let padded = |side: u32| (side as usize).next_multiple_of(STRIDES[2]);
+        let (columns, rows) = (padded(upright.0), padded(upright.1));
+        fill_tensor(&mut self.tensor, (columns, rows), pixels, stored, orientation);
+        let input = TensorRef::from_array_view(([1, 3, rows, columns], self.tensor.as_slice()))?;
+        let outputs = self.session.run(ort::inputs!["input" => input])?;
+
+        let mut found = Vec::new();
+        for stride in STRIDES {
+            let head = |name: &str| {
+                outputs[format!("{name}_{stride}").as_str()].try_extract_tensor::<f32>().map(|(_, values)| values)
+            };
+            let (class, object, boxes, points) = (head("cls")?, head("obj")?, head("bbox")?, head("kps")?);
+            let step = stride as f32;
+            for (cell, (class, object)) in class.iter().zip(object).enumerate() {
+                let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
+                if score < min_score {
+                    continue;
+                }
+                let (column, row) = ((cell % (columns / stride)) as f32, (cell / (columns / stride)) as f32);
+                let at = |dx: f32, dy: f32| [(column + dx) * step, (row + dy) * step];
+                let b = &boxes[4 * cell..4 * cell + 4];
+                let (centre, size) = (at(b[0], b[1]), [b[2].exp() * step, b[3].exp() * step]);
+                let rect = [centre[0] - size[0] / 2.0, centre[1] - size[1] / 2.0, size[0], size[1]];
+                let landmarks = std::array::from_fn(|k| at(points[10 * cell + 2 * k], points[10 * cell + 2 * k + 1]));
+                if rect.iter().chain(landmarks.iter().flatten()).all(|v| v.is_finite()) {
+                    found.push(Detection { rect, score, landmarks });
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Writes stored RGB pixels into a planar BGR tensor, turned upright, at the top left of a zeroed canvas.
+fn fill_tensor(
+    tensor: &mut Vec<f32>,
+    (columns, rows): (usize, usize),
+    pixels: &[u8],
+    stored: (u32, u32),
+    orientation: Orientation,
+) {
+    let plane = columns * rows;
+    tensor.clear();
+    tensor.resize(3 * plane, 0.0);
+    let (blue, rest) = tensor.split_at_mut(plane);
+    let (green, red) = rest.split_at_mut(plane);
+    let (width, height) = orientation.turn_size(stored);
+    let map = orientation.upright_to_stored(stored);
+    // Stepping along an upright row moves by a fixed number of stored bytes.
+    let row_bytes = 3 * stored.0 as isize;
+    let step = 3 * map.x[0] as isize + row_bytes * map.y[0] as isize;
+    for row in 0..height as usize {
+        let [x, y] = map.apply([0.0, row as f32]);
+        let mut at = 3 * x as isize + row_bytes * y as isize;
+        for column in row * columns..row * columns + width as usize {
+            let pixel = &pixels[at as usize..at as usize + 3];
+            red[column] = f32::from(pixel[0]);
+            green[column] = f32::from(pixel[1]);
+            blue[column] = f32::from(pixel[2]);
+            at += step;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlap_is_intersection_over_union() {
+        let face =
+            |left: f32, size: f32| Detection { rect: [left, 0.0, size, size], score: 1.0, landmarks: [[0.0; 2]; 5] };
+        assert_eq!(face(0.0, 10.0).overlap(&face(0.0, 10.0)), 1.0);
+        assert_eq!(face(0.0, 10.0).overlap(&face(5.0, 10.0)), 1.0 / 3.0);
+        assert_eq!(face(0.0, 10.0).overlap(&face(20.0, 10.0)), 0.0);
+        assert_eq!(face(0.0, 0.0).overlap(&face(0.0, 0.0)), 0.0);
+    }
+
+    #[test]
+    fn the_tensor_is_upright_planar_blue_first_and_padded() {
+        // Two stored pixels side by side; orientation 6 puts the left one on top.
+        let pixels = [1, 2, 3, 4, 5, 6];
+        let mut tensor = vec![9.0; 5];
+        fill_tensor(&mut tensor, (2, 3), &pixels, (2, 1), Orientation::from_value(6));
+        let (blue, green, red) =
+            ([3.0, 0.0, 6.0, 0.0, 0.0, 0.0], [2.0, 0.0, 5.0, 0.0, 0.0, 0.0], [1.0, 0.0, 4.0, 0.0, 0.0, 0.0]);
+        assert_eq!(tensor, [blue, green, red].concat());
+    }
+}

