@@ -70,6 +70,9 @@ def main() -> None:
     chosen = list(packs.values()) if options.pack == "all" else [packs[options.pack]]
     models_dir = options.models_dir.resolve()
 
+    if models_dir != HERE:
+        # The server reads the manifest beside the files.
+        place(HERE / "manifest.toml", models_dir / "manifest.toml")
     items = [runtime_item(manifest, models_dir)]
     items += model_items(manifest, chosen, models_dir)
     if options.photos:

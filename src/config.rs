@@ -68,6 +68,9 @@ pub struct Settings {
     /// Folder of the weights.
     #[command(flatten)]
     pub models: ModelsDir,
+    /// Another build of the ONNX Runtime library than the one in the models folder.
+    #[arg(long, env = "REKOLLECT_ONNXRUNTIME")]
+    pub onnxruntime: Option<PathBuf>,
     /// Model pack; without it, the manifest's default.
     #[arg(long, env = "REKOLLECT_PACK")]
     pub pack: Option<String>,

@@ -45,11 +45,16 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     if settings.auth == Auth::Open {
         tracing::warn!("REKOLLECT_AUTH=open: everybody who reaches the address may read, add and delete faces");
     }
+    // Caught from before the server says that it is ready: whoever waits for that may stop it at once.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(address, &settings.region);
 
     let (stop, stopped) = oneshot::channel();
     let stopping = async move {
-        let name = shutdown_signal().await;
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
         tracing::info!(signal = name, "stopping: requests in progress finish, new ones are refused");
         let _ = stop.send(());
     };
@@ -72,12 +77,13 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
 }
 
 async fn front(settings: &Settings, workers: usize) -> Result<(Front, &'static str), Box<dyn Error>> {
-    let models_dir = settings.models.models_dir.clone();
+    let (models_dir, library) = (settings.models.models_dir.clone(), settings.onnxruntime.clone());
     let (pack_name, queue) = (settings.pack.clone(), settings.queue.get());
     // Loading weights is work of a second core while the store opens.
     let loading = tokio::task::spawn_blocking(move || -> Result<_, Box<dyn Error + Send + Sync>> {
         let pack = Manifest::read(&models_dir)?.load(&models_dir, pack_name.as_deref())?;
-        let engine = Engine::start(&Runtime::load(&models_dir)?, &pack, workers, queue)?;
+        let runtime = Runtime::load(library.as_deref(), &models_dir)?;
+        let engine = Engine::start(&runtime, &pack, workers, queue)?;
         Ok((engine, pack.pack))
     });
     let connections = u32::try_from(settings.database_connections.get())?;
@@ -110,12 +116,4 @@ fn announce(address: SocketAddr, region: &str) {
     // A closed standard output is no reason not to serve.
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-async fn shutdown_signal() -> &'static str {
-    let mut terminate = signal(SignalKind::terminate()).expect("the runtime takes signals");
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = tokio::signal::ctrl_c() => "SIGINT",
-    }
 }

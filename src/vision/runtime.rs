@@ -15,12 +15,14 @@ pub struct Runtime {
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// No usable shared library.
-    #[error("cannot load ONNX Runtime from {path}: {reason}; fetch it with `python3 models/setup.py`")]
+    #[error("cannot load ONNX Runtime from {path}: {reason}; fetch it with `{remedy}`")]
     Library {
         /// Where it was looked for.
         path: PathBuf,
         /// What went wrong.
         reason: String,
+        /// The command that fetches it.
+        remedy: String,
     },
     /// A graph that the library does not take.
     #[error("ONNX Runtime refuses the weights of the {role}: {source}")]
@@ -33,22 +35,18 @@ pub enum RuntimeError {
 }
 
 impl Runtime {
-    /// Loads the library that set-up put below the models folder.
-    pub fn load(models_dir: &Path) -> Result<Self, RuntimeError> {
-        let path = models_dir
-            .join("runtime")
-            .join(format!("libonnxruntime.{}", if cfg!(target_os = "macos") { "dylib" } else { "so" }));
-        let fail = |reason: String| RuntimeError::Library { path: path.clone(), reason };
+    /// Loads `library`, or else the one that set-up put below the models folder.
+    pub fn load(library: Option<&Path>, models_dir: &Path) -> Result<Self, RuntimeError> {
+        let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
+        let path = library.map_or_else(|| models_dir.join("runtime").join(name), Path::to_path_buf);
+        let remedy = format!("python3 {}", models_dir.join("setup.py").display());
+        let fail = |reason: String| RuntimeError::Library { path: path.clone(), reason, remedy: remedy.clone() };
         if !path.is_file() {
             return Err(fail("no such file".to_owned()));
         }
-        let environment = ort::init_from(&path)
-            .map_err(|e| fail(e.to_string()))?
-            .with_name("rekollect")
-            .with_telemetry(false)
-            .build()
-            .map_err(|e| fail(e.to_string()))?;
-        Ok(Self { environment })
+        let builder = ort::init_from(&path).map_err(|e| fail(e.to_string()))?;
+        let environment = builder.with_name("rekollect").with_telemetry(false).build();
+        Ok(Self { environment: environment.map_err(|e| fail(e.to_string()))? })
     }
 
     /// A session over a graph in memory, on the calling thread alone: the worker pool is where the cores are shared, and two

@@ -19,6 +19,8 @@ pub struct Detection {
     pub score: f32,
     /// Image-left eye, image-right eye, nose, image-left and image-right mouth corner.
     pub landmarks: [[f32; 2]; 5],
+    /// The longer side of its box in pixels of the network's input: landmarks are best from about 200 to 400.
+    pub seen: f32,
 }
 
 impl Detection {
@@ -89,7 +91,7 @@ impl Yunet {
                 let rect = [centre[0] - size[0] / 2.0, centre[1] - size[1] / 2.0, size[0], size[1]];
                 let landmarks = std::array::from_fn(|k| at(points[10 * cell + 2 * k], points[10 * cell + 2 * k + 1]));
                 if rect.iter().chain(landmarks.iter().flatten()).all(|v| v.is_finite()) {
-                    found.push(Detection { rect, score, landmarks });
+                    found.push(Detection { rect, score, landmarks, seen: size[0].max(size[1]) });
                 }
             }
         }
@@ -134,8 +136,12 @@ mod tests {
 
     #[test]
     fn overlap_is_intersection_over_union() {
-        let face =
-            |left: f32, size: f32| Detection { rect: [left, 0.0, size, size], score: 1.0, landmarks: [[0.0; 2]; 5] };
+        let face = |left: f32, size: f32| Detection {
+            rect: [left, 0.0, size, size],
+            score: 1.0,
+            landmarks: [[0.0; 2]; 5],
+            seen: size,
+        };
         assert_eq!(face(0.0, 10.0).overlap(&face(0.0, 10.0)), 1.0);
         assert_eq!(face(0.0, 10.0).overlap(&face(5.0, 10.0)), 1.0 / 3.0);
         assert_eq!(face(0.0, 10.0).overlap(&face(20.0, 10.0)), 0.0);

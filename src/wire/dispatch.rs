@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -151,10 +152,12 @@ async fn receive(front: &Front, headers: &HeaderMap, body: Body) -> Result<Bytes
     if declared.is_some_and(|length| length > front.max_body) {
         return Err(Rejection::BodyTooLarge);
     }
-    match tokio::time::timeout(front.body_timeout, axum::body::to_bytes(body, front.max_body)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        // The one error of reading that is not the client's going away; of that nobody hears.
-        Ok(Err(_)) => Err(Rejection::BodyTooLarge),
+    let collected = Limited::new(body, front.max_body).collect();
+    match tokio::time::timeout(front.body_timeout, collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rejection::BodyTooLarge),
+        // The client said more than it sent: what came is no JSON.
+        Ok(Err(_)) => Err(Rejection::Serialization(None)),
         Err(_) => Err(Rejection::BodyTimeout),
     }
 }

@@ -1,0 +1,44 @@
+# syntax=docker/dockerfile:1
+
+# The weights and ONNX Runtime, fetched and checked like in a checkout (models/setup.py).
+FROM debian:bookworm-slim AS models
+ARG PACK=compact
+WORKDIR /src
+# The packages are whatever this Debian has now; nothing of them gets into the image.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates npm python3 python3-pip python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+COPY models models
+RUN python3 models/setup.py --models-dir /opt/rekollect/models --pack "$PACK" \
+    && cp models/manifest.toml /opt/rekollect/models/ \
+    && rm -rf /opt/rekollect/models/.cache
+
+FROM rust:1.95-bookworm AS server
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked
+
+FROM debian:bookworm-slim
+ARG PACK=compact
+LABEL org.opencontainers.image.title="rekollect" \
+      org.opencontainers.image.description="A self-hosted face-collection service that speaks the Amazon Rekognition wire protocol" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+RUN groupadd --system --gid 10001 rekollect \
+    && useradd --system --uid 10001 --gid rekollect --no-create-home --home-dir /data --shell /usr/sbin/nologin rekollect \
+    && install --directory --owner=rekollect --group=rekollect --mode=0750 /data
+COPY --from=models /opt/rekollect/models /opt/rekollect/models
+COPY --from=server /src/target/release/rekollect /usr/local/bin/rekollect
+COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/rekollect/
+# An address that others can reach needs REKOLLECT_AUTH=open in so many words, and that is the operator's to say: the image does not.
+ENV REKOLLECT_LISTEN=0.0.0.0:7350 \
+    REKOLLECT_DATA_DIR=/data \
+    REKOLLECT_MODELS_DIR=/opt/rekollect/models \
+    REKOLLECT_PACK=$PACK \
+    REKOLLECT_LOG_FORMAT=json
+USER 10001:10001
+VOLUME /data
+EXPOSE 7350
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["rekollect", "healthcheck"]
+ENTRYPOINT ["rekollect"]
+CMD ["serve"]

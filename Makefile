@@ -1,0 +1,96 @@
+# Everything a checkout can do, by one word each: `make help` lists them.
+#
+# Needs a Rust toolchain, Python 3.10 or later with pip, and npm; reaches nothing but their package registries. Variables of the
+# server (REKOLLECT_*, DATABASE_URL) are passed through, further flags in ARGS.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+ARGS ?=
+PACK := $(or $(REKOLLECT_PACK),compact)
+
+export REKOLLECT_MODELS_DIR ?= models
+export REKOLLECT_TEST_PHOTOS ?= tests/photos
+export REKOLLECT_BIN ?= $(or $(CARGO_TARGET_DIR),target)/release/rekollect
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+ifneq ($(wildcard ../shared/fixtures),)
+export REKOLLECT_TEST_FIXTURES ?= ../shared/fixtures
+endif
+
+TEST_PYTHON := .venv-test/bin/python
+SETUP := $(PYTHON) models/setup.py --models-dir "$$REKOLLECT_MODELS_DIR"
+LOGS := target/test-logs
+SKIPS := $(LOGS)/skips.txt
+
+.NOTPARALLEL:
+.PHONY: help serve build setup setup-tests test lint lint-images accuracy bench clean tools
+
+help:  ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 22
+
+serve: build  ## Set up, build and start the server (ARGS="--listen ..."; REKOLLECT_PACK=accurate for the other pack)
+	@exec "$$REKOLLECT_BIN" serve $(ARGS)
+
+build: setup  ## The release binary
+	@printf '== building the server\n'
+	@cargo build --release --locked
+
+setup: tools  ## ONNX Runtime and the weights of the pack
+	@printf '== models: pack %s\n' '$(PACK)'
+	@$(SETUP) --pack $(PACK)
+
+test: build setup-tests  ## Every test, on SQLite and Postgres, and the linters of Dockerfile and compose file
+	@set -eu -o pipefail; rm -rf $(LOGS); mkdir -p $(LOGS); export REKOLLECT_TEST_SKIPS="$$PWD/$(SKIPS)"; failed=; \
+	step() { name=$$1; shift; printf '\n== %s\n' "$$name"; "$$@" 2>&1 | tee "$(LOGS)/$$name.log" || failed="$$failed $$name"; }; \
+	if ! $(SETUP) --pack accurate; then echo 'pack accurate: its weights come from their publishers or a mirror, and neither answered' >> $(SKIPS); fi; \
+	step cargo $(TEST_PYTHON) tests/postgres.py -- cargo test --release --locked; \
+	step models $(TEST_PYTHON) -m pytest -rs --color=no tests/models; \
+	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/clients; \
+	step images $(MAKE_COMMAND) --no-print-directory lint-images; \
+	printf '\n== skipped, and why\n'; \
+	{ sort -u $(SKIPS) 2> /dev/null || true; sed -n 's/^SKIPPED //p' $(LOGS)/*.log; } | sed 's/^/  /' | grep . || echo '  nothing'; \
+	printf '\n== total\n'; if [ -n "$$failed" ]; then echo "failed:$$failed"; fi; \
+	{ grep -hE '^test result:|^=+ .* in [0-9.]+s' $(LOGS)/*.log || true; } | { grep -oE '[0-9]+ (passed|failed|errors?|skipped|ignored)' || true; } | awk \
+	  '{ n[$$2] += $$1 } END { printf "rekollect: %d passed, %d failed, %d skipped\n", n["passed"], n["failed"] + n["error"] + n["errors"], n["skipped"] + n["ignored"] }'; \
+	[ -z "$$failed" ]
+
+setup-tests: tools .venv-test/installed
+	@printf '== photos for the tests\n'
+	@$(SETUP) --photos "$$REKOLLECT_TEST_PHOTOS"
+
+lint: tools lint-images  ## Format, clippy, Dockerfile and compose file
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+
+lint-images: .venv-test/installed
+	.venv-test/bin/hadolint Dockerfile
+	if [ -x .venv-test/bin/docker-compose ]; then .venv-test/bin/docker-compose --file docker-compose.yml config --quiet; \
+	else echo 'SKIPPED docker-compose.yml: the compose command line is packaged for Python 3.11 and later only'; fi
+
+accuracy: build .venv-test/installed  ## Accuracy on labelled pairs in the LFW layout: DIR=lfw [PAIRS=pairs.txt] [ENDPOINT=http://...]
+	@$(TEST_PYTHON) tests/accuracy.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") $(ARGS) -- \
+	  "$(or $(DIR),$(error say where the photos are: make accuracy DIR=lfw))"
+
+bench: build setup-tests  ## The figures of docs/benchmarks.md, measured here
+	@$(TEST_PYTHON) benches/bench.py $(ARGS)
+
+clean:  ## Remove what was built and fetched, but not data
+	rm -rf target .venv-test .venv-models models/.cache models/runtime models/*.onnx tests/photos
+
+tools:
+	@command -v cargo > /dev/null || { echo 'cargo is missing: install a Rust toolchain with rustup'; exit 1; }
+	@command -v npm > /dev/null || { echo 'npm is missing: install Node.js (Debian: apt-get install npm)'; exit 1; }
+	@command -v $(PYTHON) > /dev/null || { echo '$(PYTHON) is missing: install Python 3.10 or later, or name one with PYTHON=...'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo '$(PYTHON) is older than 3.10: name a newer one with PYTHON=...'; exit 1; }
+	@$(PYTHON) -c 'import pip, venv' 2> /dev/null || { echo '$(PYTHON) has no pip or no venv: install them (Debian: apt-get install python3-pip python3-venv)'; exit 1; }
+
+# Without ensurepip (Debian packages it apart) the pip outside installs into the environment.
+.venv-test/installed: tests/requirements.txt
+	@printf '== Python packages for the tests (a download of about 200 MB)\n'
+	@rm -rf .venv-test
+	@if $(PYTHON) -c 'import ensurepip' 2> /dev/null; then $(PYTHON) -m venv .venv-test; pip="$(TEST_PYTHON) -m pip"; \
+	else $(PYTHON) -m venv --without-pip .venv-test; pip="$(PYTHON) -m pip --python $(TEST_PYTHON)"; fi; \
+	$$pip install --quiet --require-hashes --only-binary :all: -r tests/requirements.txt
+	@touch $@

@@ -1,0 +1,137 @@
+"""Servers to test against: the release binary on a free port, over each store and model pack."""
+
+import os
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pg8000.native
+import pytest
+from servers import BINARY, MODELS, ROOT, Server
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+PHOTOS = Path(os.environ.get("REKOLLECT_TEST_PHOTOS", ROOT / "tests/photos")).absolute()
+
+
+class Databases:
+    """Databases of their own for servers, on the Postgres that TEST_DATABASE_URL names."""
+
+    def __init__(self):
+        self.url = os.environ.get("TEST_DATABASE_URL")
+        self.made = []
+
+    def create(self):
+        if not self.url:
+            pytest.skip("TEST_DATABASE_URL is not set: no Postgres (run under tests/postgres.py)")
+        name = f"rekollect_clients_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name}")
+        self.made.append(name)
+        return urlsplit(self.url)._replace(path=f"/{name}").geturl()
+
+    def drop_all(self):
+        for name in self.made:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, statement):
+        address = urlsplit(self.url)
+        connection = pg8000.native.Connection(
+            address.username or "postgres",
+            host=address.hostname,
+            port=address.port or 5432,
+            database=address.path.lstrip("/") or "postgres",
+            password=address.password,
+        )
+        try:
+            connection.run(statement)
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def databases():
+    databases = Databases()
+    yield databases
+    databases.drop_all()
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory, databases):
+    """Starts servers that live until the tests end: `start_server(store="sqlite", pack="compact")`."""
+    running = ExitStack()
+
+    def start(store="sqlite", pack="compact", database_url=None):
+        if not BINARY.exists():
+            pytest.fail(f"{BINARY} is missing: cargo build --release")
+        skip_without_pack(pack)
+        if store == "postgres":
+            database_url = database_url or databases.create()
+        return running.enter_context(Server(tmp_path_factory.mktemp(store), pack, database_url))
+
+    with running:
+        yield start
+
+
+def skip_without_pack(name):
+    """The default pack has to be there; another one needs carriers that a fresh machine may not reach."""
+    manifest = tomllib.loads((ROOT / "models/manifest.toml").read_text())
+    pack = next(pack for pack in manifest["pack"] if pack["name"] == name)
+    missing = [
+        manifest["file"][part["file"]]["path"]
+        for part in (pack["detector"], pack["embedder"])
+        if not (MODELS / manifest["file"][part["file"]]["path"]).exists()
+    ]
+    if missing and name != manifest["default_pack"]:
+        pytest.skip(f"pack {name} is not set up ({', '.join(missing)}): python3 models/setup.py --pack {name}")
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def server(request, start_server):
+    """A server with the default pack, over each store."""
+    return start_server(store=request.param)
+
+
+@pytest.fixture
+def client(server):
+    return server.client
+
+
+@pytest.fixture(scope="session", params=["compact", "accurate"])
+def any_pack(request, start_server):
+    """A client of a server over SQLite, with each pack."""
+    return start_server(pack=request.param).client
+
+
+@pytest.fixture
+def collection(client):
+    """An empty collection, deleted afterwards."""
+    name = f"test-{uuid.uuid4().hex}"
+    client.create_collection(CollectionId=name)
+    yield name
+    client.delete_collection(CollectionId=name)
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """The bytes of a photo out of the registry packages, by name."""
+
+    def read(name):
+        path = PHOTOS / name
+        if not path.exists():
+            pytest.skip(f"{path} is missing: python3 models/setup.py --photos tests/photos")
+        return path.read_bytes()
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def fixtures():
+    """The folder of further photos, which lies beside some checkouts."""
+    folder = os.environ.get("REKOLLECT_TEST_FIXTURES")
+    if not folder:
+        pytest.skip("REKOLLECT_TEST_FIXTURES is not set: no folder of further photos")
+    return Path(folder).absolute()

@@ -1,0 +1,91 @@
+"""Starts the release binary on a free loopback port, for the tests, `make accuracy` and `make bench` alike."""
+
+import os
+import re
+import select
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("REKOLLECT_BIN", ROOT / "target/release/rekollect")).absolute()
+MODELS = Path(os.environ.get("REKOLLECT_MODELS_DIR", ROOT / "models")).absolute()
+REGION = "us-east-1"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+READY = re.compile(r"rekollect ready: (http://\S+)")
+
+# The servers are on this machine: what a proxy of its owner answers is not theirs.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"
+
+
+def rekognition(url):
+    """A boto3 client of the server. A retry would hide a server that fails now and then, so there is none; and the server
+    is asked even what botocore would refuse by itself."""
+    return boto3.client(
+        "rekognition",
+        region_name=REGION,
+        endpoint_url=url,
+        aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, max_pool_connections=32),
+    )
+
+
+class Server:
+    """A running server: `url` is where it answers, `client` a boto3 client of it, `ready_after` the seconds that the start took."""
+
+    def __init__(self, folder, pack="compact", database_url=None):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / f"log-{uuid.uuid4().hex[:8]}.txt"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REKOLLECT_") and name != "DATABASE_URL"}
+        settings = {"REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_PACK": pack, "REKOLLECT_DATA_DIR": str(folder / "data")}
+        if database_url:
+            settings["DATABASE_URL"] = database_url
+        begin = time.monotonic()
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--listen", "127.0.0.1:0"], env={**inherited, **settings}, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        self.url = self._wait_until_ready()
+        self.ready_after = time.monotonic() - begin
+        self.client = rekognition(self.url)
+
+    def _wait_until_ready(self, seconds=30):
+        deadline = time.monotonic() + seconds
+        while select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+            line = self.process.stdout.readline()
+            if found := READY.match(line):
+                return found[1]
+            if not line:
+                break
+        self.process.kill()
+        self.process.wait()
+        raise AssertionError(f"the server did not get ready:\n{self.log.read_text()}")
+
+    @property
+    def port(self):
+        return urlsplit(self.url).port
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        if self.process.poll() is None:
+            self.stop()
+
+    def stop(self, seconds=30):
+        """Asks the server to stop; its exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the server did not stop within {seconds} s:\n{self.log.read_text()}") from None
+        finally:
+            self.process.stdout.close()

@@ -1,0 +1,57 @@
+"""A server's life: it keeps what it acknowledged, and stops without dropping a request."""
+
+import base64
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from servers import BINARY, Server
+from test_boto3 import index
+
+
+def test_faces_outlive_a_crash(tmp_path, photo):
+    with Server(tmp_path) as server:
+        server.client.create_collection(CollectionId="kept")
+        index(server.client, "kept", photo("obama.jpg"), "obama")
+        server.process.kill()
+        server.process.wait()
+    with Server(tmp_path) as server:
+        found = server.client.search_faces_by_image(CollectionId="kept", Image={"Bytes": photo("obama2.jpg")})["FaceMatches"]
+        assert [match["Face"]["ExternalImageId"] for match in found] == ["obama"]
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_in_flight_is_answered(tmp_path, photo, number):
+    """The signal arrives when half of the request has: the clearest case of one in flight, and no matter of luck."""
+    body = json.dumps({"Image": {"Bytes": base64.b64encode(photo("sample4.jpg")).decode()}}).encode()
+    with Server(tmp_path) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Type", "application/x-amz-json-1.1")
+        connection.putheader("X-Amz-Target", "RekognitionService.DetectFaces")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[: len(body) // 2])
+        time.sleep(0.5)
+        server.process.send_signal(number)
+        time.sleep(0.5)
+        assert server.process.poll() is None
+        connection.send(body[len(body) // 2 :])
+        reply = connection.getresponse()
+        assert reply.status == 200
+        assert len(json.load(reply)["FaceDetails"]) == 4
+        assert server.process.wait(timeout=30) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port))
+
+
+def test_healthcheck_tells_whether_a_server_is_ready(tmp_path):
+    with Server(tmp_path) as server:
+        check = [BINARY, "healthcheck", "--address", f"127.0.0.1:{server.port}"]
+        assert subprocess.run(check, timeout=10).returncode == 0
+        server.stop()
+        assert subprocess.run(check, timeout=10, capture_output=True).returncode == 1
