@@ -17,10 +17,14 @@ use super::yunet::{Detection, Yunet};
 
 /// A small image is enlarged at most this much: below 20 px recall rises from .85 to .99, at no more cost than a large image.
 const MAX_ENLARGEMENT: f32 = 2.0;
-/// In the finest of several passes a box longer than this, in pixels of the pass, is left to the coarser ones, which see it whole.
-const FINEST_TRUSTED_TO: f32 = 400.0;
+/// In all passes but the coarsest a box longer than this, in pixels of the pass, is left to the coarser ones, which see it whole.
+const FINE_TRUSTED_TO: f32 = 400.0;
 /// In the coarsest of several passes a box shorter than this is left to the finer ones, which see it better.
 const COARSEST_TRUSTED_FROM: f32 = 40.0;
+/// A hint of a face shorter than this, in pixels of the finest pass, is worth one more pass over a larger image ...
+const TINY_TO: f32 = 32.0;
+/// ... and this score, below that of a face, is a hint.
+const TINY_FROM_SCORE: f32 = 0.45;
 /// Cells whose boxes overlap the best one by this much see the same face and have a vote.
 const VOTE_IOU: f32 = 0.6;
 /// A box of which this share lies in one of twice its area and with a better score is a part of that face.
@@ -61,14 +65,21 @@ impl Detector {
         let mut sides: Vec<u32> = self.spec.long_sides.iter().map(|side| (*side).min(limit)).collect();
         sides.sort_unstable();
         sides.dedup();
+        let mut passes = Vec::new();
+        for side in &sides {
+            passes.push(self.pass(photo, *side as f32 / long)?);
+        }
+        let tiny_side = self.spec.tiny_faces_side.min(long as u32);
+        if passes.last().is_some_and(|finest| finest.hints_at_tiny_faces) && sides.last() < Some(&tiny_side) {
+            passes.push(self.pass(photo, tiny_side as f32 / long)?);
+        }
+        let several = passes.len() > 1;
         let mut found = Vec::new();
         // Finest first: where two passes see a face, the finer one places it better.
-        for (place, side) in sides.iter().enumerate().rev() {
-            let longest = if place + 1 == sides.len() && place > 0 { FINEST_TRUSTED_TO } else { f32::INFINITY };
-            let shortest = if place == 0 && sides.len() > 1 { COARSEST_TRUSTED_FROM } else { 0.0 };
-            let trusted = |face: &Detection| (shortest..=longest).contains(&face.seen);
-            let pass = self.pass(photo, *side as f32 / long, trusted)?;
-            found.extend(pass);
+        for (place, pass) in passes.into_iter().enumerate().rev() {
+            let shortest = if several && place == 0 { COARSEST_TRUSTED_FROM } else { 0.0 };
+            let longest = if place == 0 { f32::INFINITY } else { FINE_TRUSTED_TO };
+            found.extend(pass.faces.into_iter().filter(|face| (shortest..=longest).contains(&face.seen)));
         }
         Ok(without_parts(first_of_overlapping(found, self.spec.nms_iou)))
     }
@@ -91,14 +102,16 @@ impl Detector {
         Ok(landmarks)
     }
 
-    /// The faces that one pass at `scale` finds and is trusted with, best score first.
-    fn pass(&mut self, photo: &Photo, scale: f32, trusted: impl Fn(&Detection) -> bool) -> ort::Result<Vec<Detection>> {
+    /// One pass at `scale`.
+    fn pass(&mut self, photo: &Photo, scale: f32) -> ort::Result<Pass> {
         let stored = photo.stored.dimensions();
         let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
         let small = (scaled(stored.0), scaled(stored.1));
         let resized = self.resize(photo, small);
         let pixels = resized.as_ref().map_or(photo.stored.as_raw().as_slice(), Image::buffer);
-        let candidates = self.yunet.candidates(pixels, small, photo.orientation, self.spec.score_threshold)?;
+        let mut candidates = self.yunet.candidates(pixels, small, photo.orientation, TINY_FROM_SCORE)?;
+        let hints_at_tiny_faces = candidates.iter().any(|hint| hint.seen <= TINY_TO);
+        candidates.retain(|face| face.score >= self.spec.score_threshold);
         // Pixel centres of the small image on those of the whole one.
         let (full, upright) = (photo.size(), photo.orientation.turn_size(small));
         let grow = [full.0 as f32 / upright.0 as f32, full.1 as f32 / upright.1 as f32];
@@ -108,7 +121,8 @@ impl Detector {
             let rect = [left, top, face.rect[2] * grow[0], face.rect[3] * grow[1]];
             Detection { rect, landmarks: face.landmarks.map(point), ..face }
         };
-        Ok(elect(candidates, self.spec.nms_iou).into_iter().filter(trusted).map(to_full).collect())
+        let faces = elect(candidates, self.spec.nms_iou).into_iter().map(to_full).collect();
+        Ok(Pass { faces, hints_at_tiny_faces })
     }
 
     /// The landmarks of the face in a crop that is turned by its roll.
@@ -143,6 +157,14 @@ impl Detector {
         self.resizer.resize(&photo.stored, &mut small, &options).expect("both images are 8-bit RGB");
         Some(small)
     }
+}
+
+/// What one pass saw.
+struct Pass {
+    /// In pixel coordinates of the upright image, best score first.
+    faces: Vec<Detection>,
+    /// Whether there may be faces that a larger input would show.
+    hints_at_tiny_faces: bool,
 }
 
 /// Tilt in degrees, from the eyes and the mouth: steadier than the eyes alone.

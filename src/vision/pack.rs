@@ -45,8 +45,11 @@ pub struct Pack {
 pub struct DetectorSpec {
     /// Its file's name in the manifest.
     pub file: String,
-    /// The long sides, in pixels, to which an image is brought for one pass each; an image is not enlarged.
+    /// The long sides, in pixels, to which an image is brought for one pass each; an image is at most
+    /// doubled.
     pub long_sides: Vec<u32>,
+    /// The long side, in pixels, of one more pass when the others hint at tiny faces and the image is that large.
+    pub tiny_faces_side: u32,
     /// Scores (0 to 1) below this are no faces.
     pub score_threshold: f32,
     /// Of two boxes with more overlap (intersection over union) than this only the better one stays.
