@@ -11,7 +11,6 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY models models
 RUN python3 models/setup.py --models-dir /opt/rekollect/models --pack "$PACK" \
-    && cp models/manifest.toml /opt/rekollect/models/ \
     && rm -rf /opt/rekollect/models/.cache
 
 FROM rust:1.95-bookworm AS server

@@ -25,7 +25,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests test lint lint-images accuracy bench clean tools
+.PHONY: help serve build setup setup-tests test lint lint-images accuracy bench bench-detection bench-quality clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 22
@@ -73,8 +73,14 @@ accuracy: build .venv-test/installed  ## Accuracy on labelled pairs in the LFW l
 	@$(TEST_PYTHON) tests/accuracy.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") $(ARGS) -- \
 	  "$(or $(DIR),$(error say where the photos are: make accuracy DIR=lfw))"
 
-bench: build setup-tests  ## The figures of docs/benchmarks.md, measured here
+bench: build setup-tests  ## Speed, start and memory, next to the floor (ARGS="--pack accurate")
 	@$(TEST_PYTHON) benches/bench.py $(ARGS)
+
+bench-detection: build setup-tests  ## Which faces are found, by their size (ARGS=accurate)
+	@$(TEST_PYTHON) benches/detection.py $(ARGS)
+
+bench-quality: build setup-tests  ## What each level of the quality filter leaves out (ARGS=accurate)
+	@$(TEST_PYTHON) benches/quality.py $(ARGS)
 
 clean:  ## Remove what was built and fetched, but not data
 	rm -rf target .venv-test .venv-models models/.cache models/runtime models/*.onnx tests/photos

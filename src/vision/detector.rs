@@ -16,11 +16,17 @@ use super::runtime::{Runtime, RuntimeError};
 use super::yunet::{Detection, Yunet};
 
 /// A small image is enlarged at most this much: below 20 px recall rises from .85 to .99, at no more cost than a large image.
-const MAX_ENLARGEMENT: f32 = 2.0;
+const MAX_ENLARGEMENT: u32 = 2;
 /// In all passes but the coarsest a box longer than this, in pixels of the pass, is left to the coarser ones, which see it whole.
 const FINE_TRUSTED_TO: f32 = 400.0;
 /// In the coarsest of several passes a box shorter than this is left to the finer ones, which see it better.
 const COARSEST_TRUSTED_FROM: f32 = 40.0;
+/// A face that the next finer pass would have seen shorter than this, where it is good, and did not find ...
+const CONFIRMED_TO: f32 = 240.0;
+/// ... needs this score.
+const UNCONFIRMED_FROM_SCORE: f32 = 0.8;
+/// Boxes of two passes that overlap this much are one face.
+const CONFIRMED_FROM_IOU: f32 = 0.3;
 /// A hint of a face shorter than this, in pixels of the finest pass, is worth one more pass over a larger image ...
 const TINY_TO: f32 = 32.0;
 /// ... and this score, below that of a face, is a hint.
@@ -60,28 +66,22 @@ impl Detector {
     /// Every face of the image, in pixel coordinates of the upright image, in no order.
     pub fn detect(&mut self, photo: &Photo) -> ort::Result<Vec<Detection>> {
         let (width, height) = photo.size();
-        let long = width.max(height) as f32;
-        let limit = (MAX_ENLARGEMENT * long).round() as u32;
-        let mut sides: Vec<u32> = self.spec.long_sides.iter().map(|side| (*side).min(limit)).collect();
+        let long = width.max(height);
+        let enlarged = long.saturating_mul(MAX_ENLARGEMENT);
+        // Only the coarse pass over a small image enlarges it: that costs little.
+        let mut sides: Vec<u32> = self.spec.long_sides.iter().map(|side| (*side).min(long)).collect();
+        sides.extend(self.spec.long_sides.first().map(|side| (*side).min(enlarged)));
         sides.sort_unstable();
         sides.dedup();
         let mut passes = Vec::new();
-        for side in &sides {
-            passes.push(self.pass(photo, *side as f32 / long)?);
+        for side in sides {
+            passes.push(self.pass(photo, side)?);
         }
-        let tiny_side = self.spec.tiny_faces_side.min(long as u32);
-        if passes.last().is_some_and(|finest| finest.hints_at_tiny_faces) && sides.last() < Some(&tiny_side) {
-            passes.push(self.pass(photo, tiny_side as f32 / long)?);
+        let tiny_side = self.spec.tiny_faces_side.min(enlarged);
+        if passes.last().is_some_and(|finest| finest.hints_at_tiny_faces && finest.side < tiny_side) {
+            passes.push(self.pass(photo, tiny_side)?);
         }
-        let several = passes.len() > 1;
-        let mut found = Vec::new();
-        // Finest first: where two passes see a face, the finer one places it better.
-        for (place, pass) in passes.into_iter().enumerate().rev() {
-            let shortest = if several && place == 0 { COARSEST_TRUSTED_FROM } else { 0.0 };
-            let longest = if place == 0 { f32::INFINITY } else { FINE_TRUSTED_TO };
-            found.extend(pass.faces.into_iter().filter(|face| (shortest..=longest).contains(&face.seen)));
-        }
-        Ok(without_parts(first_of_overlapping(found, self.spec.nms_iou)))
+        Ok(without_parts(first_of_overlapping(trusted(passes), self.spec.nms_iou)))
     }
 
     /// The landmarks of a face, measured anew in an upright crop if the face is tilted more than the detector said.
@@ -102,9 +102,10 @@ impl Detector {
         Ok(landmarks)
     }
 
-    /// One pass at `scale`.
-    fn pass(&mut self, photo: &Photo, scale: f32) -> ort::Result<Pass> {
+    /// One pass over the image brought to a long side of `side` pixels.
+    fn pass(&mut self, photo: &Photo, side: u32) -> ort::Result<Pass> {
         let stored = photo.stored.dimensions();
+        let scale = side as f32 / stored.0.max(stored.1) as f32;
         let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
         let small = (scaled(stored.0), scaled(stored.1));
         let resized = self.resize(photo, small);
@@ -122,7 +123,7 @@ impl Detector {
             Detection { rect, landmarks: face.landmarks.map(point), ..face }
         };
         let faces = elect(candidates, self.spec.nms_iou).into_iter().map(to_full).collect();
-        Ok(Pass { faces, hints_at_tiny_faces })
+        Ok(Pass { side, faces, hints_at_tiny_faces })
     }
 
     /// The landmarks of the face in a crop that is turned by its roll.
@@ -161,10 +162,33 @@ impl Detector {
 
 /// What one pass saw.
 struct Pass {
+    /// The long side of its input, in pixels.
+    side: u32,
     /// In pixel coordinates of the upright image, best score first.
     faces: Vec<Detection>,
     /// Whether there may be faces that a larger input would show.
     hints_at_tiny_faces: bool,
+}
+
+/// What each pass (coarsest first) is good at, finest first: where two passes see a face, the finer one places it better.
+fn trusted(passes: Vec<Pass>) -> Vec<Detection> {
+    let finer_sides: Vec<Option<u32>> = (1..=passes.len()).map(|next| passes.get(next).map(|pass| pass.side)).collect();
+    let mut found: Vec<Detection> = Vec::new();
+    for (place, pass) in passes.into_iter().enumerate().rev() {
+        let coarsest_of_several = place == 0 && finer_sides[place].is_some();
+        for face in pass.faces {
+            let too_short = coarsest_of_several && face.seen < COARSEST_TRUSTED_FROM;
+            let too_long = place > 0 && face.seen > FINE_TRUSTED_TO;
+            let confirmable =
+                finer_sides[place].is_some_and(|finer| face.seen * finer as f32 / pass.side as f32 <= CONFIRMED_TO);
+            let confirmed = || found.iter().any(|finer| finer.overlap(&face) >= CONFIRMED_FROM_IOU);
+            if too_short || too_long || (confirmable && face.score < UNCONFIRMED_FROM_SCORE && !confirmed()) {
+                continue;
+            }
+            found.push(face);
+        }
+    }
+    found
 }
 
 /// Tilt in degrees, from the eyes and the mouth: steadier than the eyes alone.
@@ -230,6 +254,22 @@ mod tests {
         // (0.6 * 0 + 0.9 * 1) / 1.5
         assert!((elected[0].rect[0] - 0.6).abs() < 1e-6 && (elected[0].landmarks[2][0] - 0.6).abs() < 1e-6);
         assert_eq!(elected[1], face(30.0, 10.0, 0.8));
+    }
+
+    #[test]
+    fn each_pass_is_trusted_with_what_it_is_good_at() {
+        let seen = |seen: f32, score: f32| Detection { seen, ..face(0.0, 10.0, score) };
+        let pass = |side: u32, faces: Vec<Detection>| Pass { side, faces, hints_at_tiny_faces: false };
+        let score = |passes: Vec<Pass>| trusted(passes).iter().map(|face| face.score).collect::<Vec<_>>();
+        // A single pass has to do for everything.
+        assert_eq!(score(vec![pass(320, vec![seen(10.0, 0.7), seen(500.0, 0.71)])]), [0.7, 0.71]);
+        // The small one is the fine pass's, the large one the coarse pass's.
+        let (small, large) = (seen(30.0, 0.9), seen(150.0, 0.9));
+        assert_eq!(score(vec![pass(320, vec![small, large]), pass(1280, vec![seen(600.0, 0.95)])]), [0.9]);
+        // 50 px at 320 are 200 px at 1280, which would have seen them: alone they have to be sure.
+        assert_eq!(score(vec![pass(320, vec![seen(50.0, 0.7)]), pass(1280, vec![])]), [0.0; 0]);
+        assert_eq!(score(vec![pass(320, vec![seen(50.0, 0.85)]), pass(1280, vec![])]), [0.85]);
+        assert_eq!(score(vec![pass(320, vec![seen(50.0, 0.7)]), pass(1280, vec![seen(200.0, 0.66)])]), [0.66, 0.7]);
     }
 
     #[test]
