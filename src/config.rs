@@ -1,11 +1,10 @@
 //! Every setting of the server, each a flag and a variable.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::domain::AccountId;
 use crate::vision::ImageLimits;
@@ -63,8 +62,8 @@ pub struct Settings {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Connections to the database.
-    #[arg(long, env = "REKOLLECT_DATABASE_CONNECTIONS", default_value = "8")]
-    pub database_connections: NonZeroUsize,
+    #[arg(long, env = "REKOLLECT_DATABASE_CONNECTIONS", default_value = "8", value_parser = value_parser!(u32).range(1..=1000))]
+    pub database_connections: u32,
     /// Folder of the weights.
     #[command(flatten)]
     pub models: ModelsDir,
@@ -84,17 +83,26 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// Vision workers, one thread and one set of models each; without it, one a core.
-    #[arg(long, env = "REKOLLECT_WORKERS")]
-    pub workers: Option<NonZeroUsize>,
+    #[arg(long, env = "REKOLLECT_WORKERS", value_parser = value_parser!(u32).range(1..=1024))]
+    pub workers: Option<u32>,
     /// Images that may wait for a worker; beyond, callers get the throttling error at once.
-    #[arg(long, env = "REKOLLECT_QUEUE", default_value = "64")]
-    pub queue: NonZeroUsize,
+    #[arg(long, env = "REKOLLECT_QUEUE", default_value = "64", value_parser = value_parser!(u32).range(1..=65_536))]
+    pub queue: u32,
     /// Requests in progress, whatever they wait for; beyond, callers get the throttling error at once.
-    #[arg(long, env = "REKOLLECT_MAX_REQUESTS", default_value = "256")]
-    pub max_requests: NonZeroUsize,
+    #[arg(long, env = "REKOLLECT_MAX_REQUESTS", default_value = "256", value_parser = value_parser!(u32).range(1..=65_536))]
+    pub max_requests: u32,
+    /// Open connections; further ones wait to be accepted.
+    #[arg(long, env = "REKOLLECT_MAX_CONNECTIONS", default_value = "1024", value_parser = value_parser!(u32).range(1..=65_536))]
+    pub max_connections: u32,
+    /// Seconds for a request's head to arrive, and for an idle connection to stay open.
+    #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", default_value = "20", value_parser = seconds)]
+    pub header_timeout: Duration,
     /// Largest request body in bytes (a 5 MiB image is 6.7 MiB of base64).
-    #[arg(long, env = "REKOLLECT_MAX_BODY", default_value = "16777216")]
-    pub max_body: usize,
+    #[arg(long, env = "REKOLLECT_MAX_BODY", default_value = "16777216", value_parser = value_parser!(u32).range(1..))]
+    pub max_body: u32,
+    /// Bytes of all bodies that have arrived and are not parsed yet; beyond, callers get the throttling error.
+    #[arg(long, env = "REKOLLECT_MAX_BODIES", default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
+    pub max_bodies: u32,
     /// Seconds within which a request's body has to arrive.
     #[arg(long, env = "REKOLLECT_BODY_TIMEOUT", default_value = "60", value_parser = seconds)]
     pub body_timeout: Duration,

@@ -5,11 +5,15 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use crate::config::{Auth, Settings};
 use crate::operations::Service;
@@ -18,6 +22,9 @@ use crate::store::Store;
 use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
 use crate::wire::router::{self, Front};
+
+/// How long to wait when the operating system gives no connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until SIGTERM or SIGINT; requests in progress then get the shutdown timeout to finish.
 ///
@@ -30,7 +37,8 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
     let address = listener.local_addr()?;
-    let workers = settings.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let workers =
+        settings.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
     let (front, store_kind) = front(&settings, workers).await?;
     let front = Arc::new(front);
     tracing::info!(
@@ -49,27 +57,42 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(address, &settings.region);
 
-    let (stop, stopped) = oneshot::channel();
-    let stopping = async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+    let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+    let service = TowerToHyperService::new(router::routes(front.clone()));
+    let open = GracefulShutdown::new();
+    let signal = loop {
+        let accepted = async {
+            let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, permit)
         };
-        tracing::info!(signal = name, "stopping: requests in progress finish, new ones are refused");
-        let _ = stop.send(());
+        let (stream, permit) = tokio::select! {
+            (accepted, permit) = accepted => match accepted {
+                Ok((stream, _)) => (stream, permit),
+                Err(error) => {
+                    // Out of file descriptors, most likely: some will come back.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+        };
+        // Replies are small and whole: waiting for more to send only adds delay.
+        let _ = stream.set_nodelay(true);
+        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        tokio::spawn(async move {
+            // An error here is the client's: it went away, was too slow, or spoke no HTTP.
+            let _ = connection.await;
+            drop(permit);
+        });
     };
-    let serving = axum::serve(listener, router::routes(front.clone())).with_graceful_shutdown(stopping);
-    let overdue = async {
-        // Without a signal there is no deadline; if the sender is gone the server has ended by itself.
-        if stopped.await.is_ok() {
-            tokio::time::sleep(settings.shutdown_timeout).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        result = serving => result?,
-        () = overdue => tracing::warn!("requests still in progress at the end of the shutdown timeout are cut off"),
+    drop(listener);
+    tracing::info!(signal, "stopping: requests in progress finish, new ones are refused");
+    if tokio::time::timeout(settings.shutdown_timeout, open.shutdown()).await.is_err() {
+        tracing::warn!("connections that are open at the end of the shutdown timeout are cut off");
     }
     front.service.store.close().await;
     tracing::info!("stopped");
@@ -78,7 +101,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
 
 async fn front(settings: &Settings, workers: usize) -> Result<(Front, &'static str), Box<dyn Error>> {
     let (models_dir, library) = (settings.models.models_dir.clone(), settings.onnxruntime.clone());
-    let (pack_name, queue) = (settings.pack.clone(), settings.queue.get());
+    let (pack_name, queue) = (settings.pack.clone(), settings.queue as usize);
     // Loading weights is work of a second core while the store opens.
     let loading = tokio::task::spawn_blocking(move || -> Result<_, Box<dyn Error + Send + Sync>> {
         let pack = Manifest::read(&models_dir)?.load(&models_dir, pack_name.as_deref())?;
@@ -86,8 +109,8 @@ async fn front(settings: &Settings, workers: usize) -> Result<(Front, &'static s
         let engine = Engine::start(&runtime, &pack, workers, queue)?;
         Ok((engine, pack.pack))
     });
-    let connections = u32::try_from(settings.database_connections.get())?;
-    let store = Store::open(settings.database_url.as_deref(), &settings.data_dir, connections).await?;
+    let store =
+        Store::open(settings.database_url.as_deref(), &settings.data_dir, settings.database_connections).await?;
     let (engine, pack) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let service = Service {
         store,
@@ -100,8 +123,9 @@ async fn front(settings: &Settings, workers: usize) -> Result<(Front, &'static s
     };
     let front = Front {
         service,
-        requests: Semaphore::new(settings.max_requests.get()),
-        max_body: settings.max_body,
+        requests: Semaphore::new(settings.max_requests as usize),
+        body_bytes: Semaphore::new(settings.max_bodies as usize),
+        max_body: settings.max_body as usize,
         body_timeout: settings.body_timeout,
     };
     Ok((front, if settings.database_url.is_some() { "postgres" } else { "sqlite" }))

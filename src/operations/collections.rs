@@ -6,7 +6,7 @@ use crate::telemetry::{Stage, Stages};
 
 use super::{PageRequest, Service, page};
 
-/// Longer names do not fit into a token of 255 characters; those go on behind the collection's key.
+/// Names this long or longer do not fit into a token of 255 characters; those go on behind the collection's key.
 const LONGEST_NAME_IN_TOKEN: usize = 160;
 
 /// A collection, described.
@@ -78,18 +78,20 @@ pub async fn delete_collection(service: &Service, id: CollectionId, stages: &Sta
 }
 
 fn place_behind(collection: &Collection) -> Vec<u8> {
-    let name = collection.id.as_str();
-    if name.len() <= LONGEST_NAME_IN_TOKEN {
-        [b"n", name.as_bytes()].concat()
-    } else {
-        [b"k".as_slice(), &collection.key.to_be_bytes()].concat()
+    let name = collection.id.as_str().as_bytes();
+    match name.get(..LONGEST_NAME_IN_TOKEN) {
+        None => [b"n", name].concat(),
+        Some(beginning) => [b"k", &collection.key.to_be_bytes()[..], beginning].concat(),
     }
 }
 
 fn parse_place(place: Vec<u8>) -> Result<After, Fault> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     let after = match place.split_first() {
-        Some((b'n', name)) => String::from_utf8(name.to_vec()).ok().map(After::Name),
-        Some((b'k', key)) => key.try_into().ok().map(|key| After::Key(i64::from_be_bytes(key))),
+        Some((b'n', name)) => text(name).map(After::Name),
+        Some((b'k', rest)) => rest
+            .split_first_chunk()
+            .and_then(|(key, beginning)| Some(After::Key(i64::from_be_bytes(*key), text(beginning)?))),
         _ => None,
     };
     after.ok_or(Fault::InvalidPaginationToken)

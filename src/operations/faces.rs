@@ -62,7 +62,7 @@ pub async fn delete_faces(
     let mut asked = Vec::with_capacity(face_ids.len());
     let mut seen = std::collections::HashSet::new();
     asked.extend(face_ids.into_iter().filter(|face| seen.insert(*face)));
-    let gone = stages.time_async(Stage::Store, service.store.delete_faces(&collection, &asked)).await?;
+    let gone = stages.time_async(Stage::Store, service.store.delete_faces(&collection, asked.clone())).await?;
     let gone: std::collections::HashSet<FaceId> = gone.into_iter().collect();
     let (deleted, not_found) = asked.into_iter().partition(|face| gone.contains(face));
     Ok(DeletedFaces { deleted, not_found })

@@ -1,5 +1,7 @@
 //! IndexFaces: the faces of an image go into a collection.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::domain::{
@@ -70,12 +72,10 @@ pub async fn index_faces(service: &Service, request: IndexFaces, stages: &Stages
     };
     let (indexed, unindexed) = service.with_faces(image, stages, work).await?;
     let (faces, details): (Vec<IndexedFace>, Vec<FaceDetail>) = indexed.into_iter().unzip();
-    stages.time_async(Stage::Store, service.store.insert_faces(&collection, &faces)).await?;
-    Ok(IndexedFaces {
-        indexed: faces.into_iter().map(|f| f.face).zip(details).collect(),
-        unindexed,
-        model_version: collection.model_version,
-    })
+    let faces: Arc<[IndexedFace]> = faces.into();
+    stages.time_async(Stage::Store, service.store.insert_faces(&collection, faces.clone())).await?;
+    let indexed = faces.iter().map(|indexed| indexed.face.clone()).zip(details).collect();
+    Ok(IndexedFaces { indexed, unindexed, model_version: collection.model_version })
 }
 
 /// Which of the faces (largest first) are to be indexed: those that pass the filter, and of them the largest.

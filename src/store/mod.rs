@@ -3,8 +3,12 @@
 //! Both take numbered placeholders, `ON CONFLICT` and `RETURNING`, so a statement is written once; only the migrations have a
 //! dialect each. Every change of a collection's faces is one transaction whose first statement takes the collection's next
 //! revision: that locks the collection's row (Postgres) or the file (SQLite), so revisions become visible in their order.
+//!
+//! A change runs as a task of its own: a client that goes away must not stop it half-way. sqlx returns a connection whose BEGIN was
+//! cancelled to the pool inside an open transaction, and the next change on it would be acknowledged and never committed.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{Stream, StreamExt};
@@ -29,11 +33,12 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_SETTINGS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;";
 
-/// The store of one server.
+/// The store of one server; clones share its connections.
+#[derive(Clone)]
 pub struct Store {
     pool: AnyPool,
     /// SQLite has one writer: here the others queue in order instead of polling for the file's lock.
-    writers: Semaphore,
+    writers: Arc<Semaphore>,
 }
 
 /// A collection as the store knows it at one moment.
@@ -60,8 +65,8 @@ pub struct Collection {
 pub enum After {
     /// Behind this name.
     Name(String),
-    /// Behind the name of the collection with this key.
-    Key(i64),
+    /// Behind the name of the collection with this key; if that is gone, behind the beginning of its name.
+    Key(i64, String),
 }
 
 /// The store cannot be opened.
@@ -101,7 +106,7 @@ impl Store {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 let pool = options.connect(url).await?;
                 POSTGRES.run(&pool).await?;
-                Ok(Self { pool, writers: Semaphore::new(Semaphore::MAX_PERMITS) })
+                Ok(Self { pool, writers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) })
             }
             Some(_) => Err(OpenError::UnknownUrl),
             None => {
@@ -113,7 +118,7 @@ impl Store {
                     .connect(&url)
                     .await?;
                 SQLITE.run(&pool).await?;
-                Ok(Self { pool, writers: Semaphore::new(1) })
+                Ok(Self { pool, writers: Arc::new(Semaphore::new(1)) })
             }
         }
     }
@@ -139,16 +144,24 @@ impl Store {
         id: &CollectionId,
         model_version: &ModelVersion,
     ) -> Result<(), Fault> {
-        let _writer = self.writer().await;
-        let made = sqlx::query("INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+        const CONTEXT: &str = "making a collection";
+        let (store, account, id, model_version) = (self.clone(), account.clone(), id.clone(), model_version.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let made = sqlx::query(
+                "INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT DO NOTHING",
+            )
             .bind(account.as_str())
             .bind(id.as_str())
             .bind(model_version.as_str())
             .bind(now_ms())
-            .execute(&self.pool)
+            .execute(&store.pool)
             .await
-            .map_err(broken("making a collection"))?;
-        if made.rows_affected() == 0 { Err(Fault::CollectionExists(id.clone())) } else { Ok(()) }
+            .map_err(broken(CONTEXT))?;
+            if made.rows_affected() == 0 { Err(Fault::CollectionExists(id)) } else { Ok(()) }
+        })
+        .await
     }
 
     /// The collection of this name. Fails with [`Fault::CollectionNotFound`].
@@ -164,7 +177,6 @@ impl Store {
     }
 
     /// Up to `limit` collections of the account in the order of their names.
-    /// Fails with [`Fault::InvalidPaginationToken`] when `after` is a key that is gone.
     pub async fn collections(
         &self,
         account: &AccountId,
@@ -174,14 +186,16 @@ impl Store {
         let name = match after {
             None => String::new(),
             Some(After::Name(name)) => name.clone(),
-            Some(After::Key(key)) => sqlx::query("SELECT name FROM collections WHERE account = $1 AND id = $2")
-                .bind(account.as_str())
-                .bind(*key)
-                .try_map(|row: AnyRow| row.try_get::<String, _>(0))
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(broken("finding the place of a listing"))?
-                .ok_or(Fault::InvalidPaginationToken)?,
+            Some(After::Key(key, beginning)) => {
+                sqlx::query("SELECT name FROM collections WHERE account = $1 AND id = $2")
+                    .bind(account.as_str())
+                    .bind(*key)
+                    .try_map(|row: AnyRow| row.try_get::<String, _>(0))
+                    .fetch_optional(&self.pool)
+                    .await
+                    .map_err(broken("finding the place of a listing"))?
+                    .unwrap_or_else(|| beginning.clone())
+            }
         };
         sqlx::query(
             "SELECT id, name, face_model_version, created_at_ms, revision, face_count FROM collections \
@@ -198,90 +212,55 @@ impl Store {
 
     /// Deletes a collection and all that it holds. Fails with [`Fault::CollectionNotFound`].
     pub async fn delete_collection(&self, account: &AccountId, id: &CollectionId) -> Result<(), Fault> {
-        let _writer = self.writer().await;
-        let gone = sqlx::query("DELETE FROM collections WHERE account = $1 AND name = $2")
-            .bind(account.as_str())
-            .bind(id.as_str())
-            .execute(&self.pool)
-            .await
-            .map_err(broken("deleting a collection"))?;
-        if gone.rows_affected() == 0 { Err(Fault::CollectionNotFound(id.clone())) } else { Ok(()) }
+        const CONTEXT: &str = "deleting a collection";
+        let (store, account, id) = (self.clone(), account.clone(), id.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let gone = sqlx::query("DELETE FROM collections WHERE account = $1 AND name = $2")
+                .bind(account.as_str())
+                .bind(id.as_str())
+                .execute(&store.pool)
+                .await
+                .map_err(broken(CONTEXT))?;
+            if gone.rows_affected() == 0 { Err(Fault::CollectionNotFound(id)) } else { Ok(()) }
+        })
+        .await
     }
 
     /// Adds all of these faces or none, and returns after they are durable. Faces that the collection has already stay as they are.
     /// Fails with [`Fault::CollectionNotFound`] when the collection is gone.
-    pub async fn insert_faces(&self, collection: &Collection, faces: &[IndexedFace]) -> Result<(), Fault> {
+    pub async fn insert_faces(&self, collection: &Collection, faces: Arc<[IndexedFace]>) -> Result<(), Fault> {
+        const CONTEXT: &str = "storing faces";
         if faces.is_empty() {
             return Ok(());
         }
-        const CONTEXT: &str = "storing faces";
-        let _writer = self.writer().await;
-        let (mut transaction, revision) = self.begin_change(collection, CONTEXT).await?;
-        let mut added = 0;
-        for IndexedFace { face, embedding } in faces {
-            let stored = face.as_stored();
-            added += sqlx::query(
-                "INSERT INTO faces (collection_id, face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence, embedding, revision) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
-            )
-            .bind(collection.key)
-            .bind(stored.face_id.as_bytes().to_vec())
-            .bind(stored.image_id.as_bytes().to_vec())
-            .bind(stored.external_image_id.as_ref().map(|id| id.as_str().to_owned()))
-            .bind(f64::from(stored.bounding_box.left))
-            .bind(f64::from(stored.bounding_box.top))
-            .bind(f64::from(stored.bounding_box.width))
-            .bind(f64::from(stored.bounding_box.height))
-            .bind(f64::from(stored.confidence.get()))
-            .bind(bytes_of(embedding))
-            .bind(revision)
-            .execute(&mut *transaction)
-            .await
-            .map_err(broken(CONTEXT))?
-            .rows_affected() as i64;
-            sqlx::query("DELETE FROM deleted_faces WHERE collection_id = $1 AND face_id = $2")
-                .bind(collection.key)
-                .bind(stored.face_id.as_bytes().to_vec())
-                .execute(&mut *transaction)
-                .await
-                .map_err(broken(CONTEXT))?;
-        }
-        finish_change(transaction, collection, added, CONTEXT).await
+        let (store, collection) = (self.clone(), collection.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+            let mut added = 0;
+            for face in faces.iter() {
+                added += insert_face(&mut transaction, &collection, face, revision).await.map_err(broken(CONTEXT))?;
+            }
+            finish_change(transaction, &collection, added, CONTEXT).await
+        })
+        .await
     }
 
     /// Deletes those of these faces that the collection has, and returns their ids.
     /// Fails with [`Fault::CollectionNotFound`] when the collection is gone.
-    pub async fn delete_faces(&self, collection: &Collection, faces: &[FaceId]) -> Result<Vec<FaceId>, Fault> {
+    pub async fn delete_faces(&self, collection: &Collection, faces: Vec<FaceId>) -> Result<Vec<FaceId>, Fault> {
         const CONTEXT: &str = "deleting faces";
-        let _writer = self.writer().await;
-        let (mut transaction, revision) = self.begin_change(collection, CONTEXT).await?;
-        let statement = format!(
-            "DELETE FROM faces WHERE collection_id = $1 AND face_id IN ({}) RETURNING face_id",
-            placeholders(2, faces.len())
-        );
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(collection.key);
-        for face in faces {
-            query = query.bind(face.as_bytes().to_vec());
-        }
-        let deleted = query
-            .try_map(|row: AnyRow| face_id_of(&row, 0))
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(broken(CONTEXT))?;
-        for face in &deleted {
-            sqlx::query(
-                "INSERT INTO deleted_faces (collection_id, face_id, revision) VALUES ($1, $2, $3) \
-                 ON CONFLICT (collection_id, face_id) DO UPDATE SET revision = EXCLUDED.revision",
-            )
-            .bind(collection.key)
-            .bind(face.as_bytes().to_vec())
-            .bind(revision)
-            .execute(&mut *transaction)
-            .await
-            .map_err(broken(CONTEXT))?;
-        }
-        finish_change(transaction, collection, -(deleted.len() as i64), CONTEXT).await?;
-        Ok(deleted)
+        let (store, collection) = (self.clone(), collection.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+            let deleted =
+                delete_faces_of(&mut transaction, &collection, &faces, revision).await.map_err(broken(CONTEXT))?;
+            finish_change(transaction, &collection, -(deleted.len() as i64), CONTEXT).await?;
+            Ok(deleted)
+        })
+        .await
     }
 
     /// Up to `limit` faces in the order of their ids, behind `after` when given, and only those of `among` when given.
@@ -300,7 +279,8 @@ impl Store {
         );
         // Nothing sorts before the empty string of bytes.
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(collection.key).bind(after).bind(limit);
+        let query = sqlx::query(AssertSqlSafe(statement)).persistent(among.is_none());
+        let mut query = query.bind(collection.key).bind(after).bind(limit);
         for face in among.unwrap_or_default() {
             query = query.bind(face.as_bytes().to_vec());
         }
@@ -355,6 +335,78 @@ impl Store {
             .ok_or_else(|| Fault::CollectionNotFound(collection.id.clone()))?;
         Ok((transaction, revision))
     }
+}
+
+/// Runs a change as a task of its own, so that it comes to its end whether or not somebody still waits for it.
+async fn to_the_end<T: Send + 'static>(
+    context: &'static str,
+    change: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::spawn(change).await.map_err(|panic| Fault::Internal { context, source: panic.into() })?
+}
+
+/// Adds a face unless the collection has it; how many were added.
+async fn insert_face(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    IndexedFace { face, embedding }: &IndexedFace,
+    revision: i64,
+) -> sqlx::Result<i64> {
+    let stored = face.as_stored();
+    let added = sqlx::query(
+        "INSERT INTO faces (collection_id, face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, \
+         confidence, embedding, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+    )
+    .bind(collection.key)
+    .bind(stored.face_id.as_bytes().to_vec())
+    .bind(stored.image_id.as_bytes().to_vec())
+    .bind(stored.external_image_id.as_ref().map(|id| id.as_str().to_owned()))
+    .bind(f64::from(stored.bounding_box.left))
+    .bind(f64::from(stored.bounding_box.top))
+    .bind(f64::from(stored.bounding_box.width))
+    .bind(f64::from(stored.bounding_box.height))
+    .bind(f64::from(stored.confidence.get()))
+    .bind(bytes_of(embedding))
+    .bind(revision)
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query("DELETE FROM deleted_faces WHERE collection_id = $1 AND face_id = $2")
+        .bind(collection.key)
+        .bind(stored.face_id.as_bytes().to_vec())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(added.rows_affected() as i64)
+}
+
+/// Deletes faces and leaves their ids in `deleted_faces`; those that were there.
+async fn delete_faces_of(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    faces: &[FaceId],
+    revision: i64,
+) -> sqlx::Result<Vec<FaceId>> {
+    let statement = format!(
+        "DELETE FROM faces WHERE collection_id = $1 AND face_id IN ({}) RETURNING face_id",
+        placeholders(2, faces.len())
+    );
+    // Not kept prepared: there is one such statement for every number of ids.
+    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false).bind(collection.key);
+    for face in faces {
+        query = query.bind(face.as_bytes().to_vec());
+    }
+    let deleted = query.try_map(|row: AnyRow| face_id_of(&row, 0)).fetch_all(&mut **transaction).await?;
+    for face in &deleted {
+        sqlx::query(
+            "INSERT INTO deleted_faces (collection_id, face_id, revision) VALUES ($1, $2, $3) \
+             ON CONFLICT (collection_id, face_id) DO UPDATE SET revision = EXCLUDED.revision",
+        )
+        .bind(collection.key)
+        .bind(face.as_bytes().to_vec())
+        .bind(revision)
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(deleted)
 }
 
 /// Counts and commits a change, or forgets it when it changed nothing.

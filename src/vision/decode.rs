@@ -4,11 +4,15 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
-use image::{DynamicImage, ImageDecoder, ImageFormat, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, Limits, RgbImage};
 
 use crate::domain::Fault;
 
 use super::orientation::Orientation;
+
+/// What a PNG's decoder may allocate beside the pixels. A row of 10,000 px takes 80 kB; without a limit a colour profile of a few
+/// megabytes of compressed zeros unpacks to gigabytes.
+const PNG_BUFFERS: u64 = 32 << 20;
 
 /// What an image may measure, checked from its header before a pixel is decoded.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +46,9 @@ impl Photo {
                 Ok(Self { stored: pixels(decoder).map_err(undecodable)?, orientation })
             }
             ImageFormat::Png => {
-                let decoder = PngDecoder::new(Cursor::new(bytes)).map_err(undecodable)?;
+                let mut buffers = Limits::no_limits();
+                buffers.max_alloc = Some(PNG_BUFFERS);
+                let decoder = PngDecoder::with_limits(Cursor::new(bytes), buffers).map_err(undecodable)?;
                 check_size(decoder.dimensions(), limits)?;
                 Ok(Self { stored: pixels(decoder).map_err(undecodable)?, orientation: Orientation::UPRIGHT })
             }
@@ -109,6 +115,21 @@ mod tests {
         !bytes.iter().fold(!0u32, |crc, byte| {
             (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
         })
+    }
+
+    #[test]
+    fn a_colour_profile_cannot_unpack_without_limit() {
+        // A PNG encoder with a profile of 64 MiB of zeros, which compress to some 64 KiB.
+        let mut bytes = Vec::new();
+        let mut encoder = PngEncoder::new(&mut bytes);
+        encoder.set_icc_profile(vec![0; 64 << 20]).unwrap();
+        encoder.write_image(&vec![7; 100 * 100], 100, 100, image::ExtendedColorType::L8).unwrap();
+        assert!(bytes.len() < 1 << 20);
+        let mut buffers = Limits::no_limits();
+        buffers.max_alloc = Some(PNG_BUFFERS);
+        let mut decoder = PngDecoder::with_limits(Cursor::new(&bytes), buffers).unwrap();
+        assert_eq!(decoder.icc_profile().unwrap(), None);
+        assert!(Photo::decode(&bytes, &LIMITS).is_ok());
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use crate::domain::Fault;
@@ -35,6 +36,8 @@ const NOT_YET: [&str; 11] = [
     "UntagResource",
 ];
 
+const LONGEST_NAME: usize = 64;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
@@ -46,6 +49,8 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let (parts, body) = request.into_parts();
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = target.strip_prefix("RekognitionService.").unwrap_or_default();
+    // No operation has a name of half this length: the rest would only fill the log.
+    let operation = &operation[..operation.floor_char_boundary(LONGEST_NAME)];
     let outcome = answer(&front, operation, &parts.headers, body, &stages).await;
     let (status, code, body, detail) = match outcome {
         Ok(body) => (StatusCode::OK, None, body, None),
@@ -67,14 +72,13 @@ async fn answer(
     body: Body,
     stages: &Stages,
 ) -> Result<Vec<u8>, Rejection> {
-    // Taken before the body is read: the memory of bodies is bounded, too.
-    let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded)?;
     let body = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
-    run(&front.service, operation, &body, stages).await
+    let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded)?;
+    run(&front.service, operation, body, stages).await
 }
 
 /// Runs the operation of this name.
-async fn run(service: &Service, operation: &str, body: &[u8], stages: &Stages) -> Result<Vec<u8>, Rejection> {
+async fn run(service: &Service, operation: &str, body: Received<'_>, stages: &Stages) -> Result<Vec<u8>, Rejection> {
     match operation {
         "CreateCollection" => {
             let run = async |id| operations::create_collection(service, id, stages).await;
@@ -125,11 +129,13 @@ async fn run(service: &Service, operation: &str, body: &[u8], stages: &Stages) -
 
 /// Parses a request, runs its operation and encodes the reply.
 async fn call<I: Input, T, O: From<T> + Serialize>(
-    body: &[u8],
+    body: Received<'_>,
     stages: &Stages,
     run: impl AsyncFnOnce(I::Command) -> Result<T, Fault>,
 ) -> Result<Vec<u8>, Rejection> {
-    let command = stages.time(Stage::Parse, || from_json::<I>(body)?.parse())?;
+    let command = stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse())?;
+    // The command has what it needs of it.
+    drop(body);
     let reply = O::from(run(command).await?);
     stages
         .time(Stage::Encode, || serde_json::to_vec(&reply))
@@ -138,28 +144,56 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 
 fn from_json<I: DeserializeOwned>(body: &[u8]) -> Result<I, Rejection> {
     use serde_json::error::Category;
-    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return Err(Rejection::Serialization(None));
-    }
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => Rejection::Serialization(Some(error.to_string())),
+    let parsed = serde_json::from_slice::<shapes::Object<I>>(body);
+    parsed.map(|shapes::Object(input)| input).map_err(|error| match error.classify() {
+        Category::Data => Rejection::Serialization(type_error(&error.to_string()).map(str::to_owned)),
         Category::Syntax | Category::Eof | Category::Io => Rejection::Serialization(None),
     })
 }
 
-async fn receive(front: &Front, headers: &HeaderMap, body: Body) -> Result<Bytes, Rejection> {
+/// The service's words for a member of another type, by the beginning of serde's: what the client sent is not sent back to it.
+fn type_error(text: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 6] = [
+        ("invalid type: string", "STRING_VALUE cannot be converted to the expected type"),
+        ("invalid type: integer", "NUMBER_VALUE cannot be converted to the expected type"),
+        ("invalid type: floating point", "NUMBER_VALUE cannot be converted to the expected type"),
+        ("invalid type: boolean", "Boolean value found where not expected"),
+        ("invalid type: sequence", "Start of list found where not expected"),
+        ("invalid type: map", "Start of structure or map found where not expected."),
+    ];
+    WORDS.iter().find(|(beginning, _)| text.starts_with(beginning)).map(|(_, words)| *words)
+}
+
+/// A body, and its share of the memory for bodies.
+struct Received<'a> {
+    bytes: Vec<u8>,
+    _share: SemaphorePermit<'a>,
+}
+
+/// Reads a body. Memory is taken as bytes arrive, not as they are announced.
+async fn receive<'a>(front: &'a Front, headers: &HeaderMap, body: Body) -> Result<Received<'a>, Rejection> {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > front.max_body) {
         return Err(Rejection::BodyTooLarge);
     }
-    let collected = Limited::new(body, front.max_body).collect();
-    match tokio::time::timeout(front.body_timeout, collected).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rejection::BodyTooLarge),
+    tokio::time::timeout(front.body_timeout, read(front, body)).await.unwrap_or(Err(Rejection::BodyTimeout))
+}
+
+async fn read(front: &Front, mut body: Body) -> Result<Received<'_>, Rejection> {
+    let mut bytes = Vec::new();
+    let mut share = front.body_bytes.try_acquire_many(0).map_err(|_| Fault::Overloaded)?;
+    while let Some(frame) = body.frame().await {
         // The client said more than it sent: what came is no JSON.
-        Ok(Err(_)) => Err(Rejection::Serialization(None)),
-        Err(_) => Err(Rejection::BodyTimeout),
+        let frame = frame.map_err(|_| Rejection::Serialization(None))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > front.max_body {
+            return Err(Rejection::BodyTooLarge);
+        }
+        let length = u32::try_from(data.len()).map_err(|_| Rejection::BodyTooLarge)?;
+        share.merge(front.body_bytes.try_acquire_many(length).map_err(|_| Fault::Overloaded)?);
+        bytes.extend_from_slice(&data);
     }
+    Ok(Received { bytes, _share: share })
 }
 
 /// The log line of a request.

@@ -18,8 +18,10 @@ use super::dispatch;
 pub struct Front {
     /// The operations' tools.
     pub service: Service,
-    /// One permit a request in progress.
+    /// One permit a request in progress, taken when its body is there: a client that sends slowly holds none.
     pub requests: Semaphore,
+    /// One permit a byte of a body that has arrived and is not parsed yet.
+    pub body_bytes: Semaphore,
     /// The largest body in bytes.
     pub max_body: usize,
     /// Within what time a body has to arrive.

@@ -3,8 +3,11 @@
 //! A request's members are all optional and loosely typed here; [`Input::parse`] turns them into an operation's command or into
 //! every violation at once. A reply's numbers are 32-bit values printed as the doubles they widen to, as the service prints them.
 
+use std::marker::PhantomData;
+
 use bytes::Bytes;
-use serde::de::{DeserializeOwned, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -52,6 +55,27 @@ pub trait Input: DeserializeOwned {
 
     /// Checks every member.
     fn parse(self) -> Result<Self::Command, Rejection>;
+}
+
+/// A structure that is an object on the wire. serde would take a list of its members as well.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData))
+    }
 }
 
 /// A blob: base64 on the wire.
@@ -102,8 +126,8 @@ impl ParsedImage {
     }
 }
 
-fn image(checks: &mut Checks, image: Option<Image>) -> Option<ParsedImage> {
-    let Some(Image { bytes, s3_object }) = image else {
+fn image(checks: &mut Checks, image: Option<Object<Image>>) -> Option<ParsedImage> {
+    let Some(Object(Image { bytes, s3_object })) = image else {
         checks.report("image", None, &Constraint::NotNull);
         return None;
     };
@@ -222,7 +246,7 @@ impl Input for ListCollectionsRequest {
 #[serde(rename_all = "PascalCase")]
 pub struct IndexFacesRequest {
     collection_id: Option<String>,
-    image: Option<Image>,
+    image: Option<Object<Image>>,
     external_image_id: Option<String>,
     detection_attributes: Option<Vec<String>>,
     max_faces: Option<i64>,
@@ -328,7 +352,7 @@ impl Input for SearchFacesRequest {
 #[serde(rename_all = "PascalCase")]
 pub struct SearchFacesByImageRequest {
     collection_id: Option<String>,
-    image: Option<Image>,
+    image: Option<Object<Image>>,
     max_faces: Option<i64>,
     face_match_threshold: Option<f64>,
     quality_filter: Option<String>,
@@ -359,7 +383,7 @@ impl Input for SearchFacesByImageRequest {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct DetectFacesRequest {
-    image: Option<Image>,
+    image: Option<Object<Image>>,
     attributes: Option<Vec<String>>,
 }
 

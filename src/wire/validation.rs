@@ -6,6 +6,9 @@ use crate::domain::Constraint;
 
 use super::errors::Rejection;
 
+/// Of a value that breaks a rule so many bytes are sent back: the longest legal value, an ARN, has 2048.
+const LONGEST_VALUE: usize = 2048;
+
 /// A member that breaks a rule.
 #[derive(Debug)]
 pub struct Violation {
@@ -72,7 +75,9 @@ impl Checks {
         parse: impl Fn(String) -> Result<T, Vec<Constraint>>,
     ) -> Option<Vec<T>> {
         let member = member?;
-        let value = format!("[{}]", member.join(", "));
+        // Joined no further than the message goes.
+        let shown = member.iter().map(String::as_str).take(LONGEST_VALUE).collect::<Vec<_>>();
+        let value = format!("[{}]", shown.join(", "));
         if member.len() < lengths.0 {
             self.report(path, Some(value.clone()), &Constraint::MinLength(lengths.0));
         }
@@ -91,7 +96,13 @@ impl Checks {
 
     /// Reports a broken rule.
     pub fn report(&mut self, path: &str, value: Option<String>, constraint: &impl fmt::Display) {
-        self.0.push(Violation { path: path.to_owned(), value, constraint: constraint.to_string() });
+        let value = value.map(|mut value| {
+            value.truncate(value.floor_char_boundary(LONGEST_VALUE));
+            value
+        });
+        let mut constraint = constraint.to_string();
+        constraint.truncate(constraint.floor_char_boundary(LONGEST_VALUE));
+        self.0.push(Violation { path: path.to_owned(), value, constraint });
     }
 
     /// The parsed members, unless a rule was broken. `None` stands for a member that was reported.

@@ -66,6 +66,19 @@ on_both_stores! {
         assert_eq!(server.ok("ListCollections", json!({"MaxResults": 0}))["CollectionIds"].as_array().unwrap().len(), names.len());
     }
 
+    a_listing_goes_on_where_a_collection_was_deleted(server) {
+        let names = ["a", &"b".repeat(200), &"c".repeat(200), "d"].map(str::to_owned);
+        names.iter().for_each(|name| server.collection(name));
+        for last in &names[..3] {
+            let place = names.iter().position(|name| name == last).unwrap();
+            let token = server.ok("ListCollections", json!({"MaxResults": place + 1}))["NextToken"].clone();
+            server.ok("DeleteCollection", json!({"CollectionId": last}));
+            let rest = server.ok("ListCollections", json!({"NextToken": token}));
+            assert_eq!(rest["CollectionIds"], json!(names[place + 1..]));
+            server.collection(last);
+        }
+    }
+
     a_token_of_another_listing_is_invalid(server) {
         ["a", "b"].iter().for_each(|name| server.collection(name));
         let token = server.ok("ListCollections", json!({"MaxResults": 1}))["NextToken"].clone();

@@ -6,6 +6,7 @@
 mod support;
 
 mod collections;
+mod disconnects;
 mod index_faces;
 mod list_and_delete_faces;
 mod overload;
