@@ -78,8 +78,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// An internal failure: `context` says what was being done, in the words of a log line.
-    pub fn internal(context: &'static str) -> impl FnOnce(Box<dyn Error + Send + Sync>) -> Self {
-        move |source| Self::Internal { context, source }
+    /// Turns any error into an internal failure: `context` says what was being done, in the words of a log line.
+    pub fn internal<E: Into<Box<dyn Error + Send + Sync>>>(context: &'static str) -> impl Fn(E) -> Self {
+        move |source| Self::Internal { context, source: source.into() }
     }
 }

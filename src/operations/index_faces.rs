@@ -11,7 +11,7 @@ use crate::domain::{
 use crate::telemetry::{Stage, Stages};
 use crate::vision::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline};
 
-use super::{Service, inference};
+use super::Service;
 
 /// A request to index an image.
 pub struct IndexFaces {
@@ -54,7 +54,7 @@ pub async fn index_faces(service: &Service, request: IndexFaces, stages: &Stages
     let work = move |pipeline: &mut Pipeline, image: &[u8], faces: Vec<DetectedFace>, stages: &Stages| {
         let (accepted, unindexed) = choose(faces, quality_filter, max_faces);
         let embeddings =
-            pipeline.embed(&accepted.iter().collect::<Vec<_>>(), stages).map_err(inference("embedding faces"))?;
+            pipeline.embed(&accepted.iter().collect::<Vec<_>>(), stages).map_err(Fault::internal("embedding faces"))?;
         let digest = ImageDigest::of(image);
         let name = |face: &DetectedFace| Face {
             face_id: digest.face_id(pipeline.version(), external_image_id.as_ref(), face.rank),

@@ -79,13 +79,9 @@ impl Service {
         let (limits, worker_stages) = (self.image_limits, stages.clone());
         let job = move |pipeline: &mut Pipeline| {
             let photo = worker_stages.time(Stage::Decode, || Photo::decode(&image, &limits))?;
-            let faces = pipeline.detect(&photo, &worker_stages).map_err(inference("finding faces"))?;
+            let faces = pipeline.detect(&photo, &worker_stages).map_err(Fault::internal("finding faces"))?;
             work(pipeline, &image, faces, &worker_stages)
         };
         self.engine.run(stages, job).await
     }
-}
-
-fn inference<E: Into<Box<dyn std::error::Error + Send + Sync>>>(context: &'static str) -> impl Fn(E) -> Fault {
-    move |source| Fault::Internal { context, source: source.into() }
 }

@@ -9,7 +9,7 @@ use crate::search::Probe;
 use crate::store::Collection;
 use crate::telemetry::{Stage, Stages};
 
-use super::{Service, inference};
+use super::Service;
 
 /// The scan's threshold is this much lower than the caller's, since going from similarity to cosine and back rounds; the similarity
 /// itself decides in the end.
@@ -85,7 +85,7 @@ pub async fn search_faces_by_image(
             let largest =
                 faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
             let embedding =
-                pipeline.embed(&[largest], stages).map_err(inference("embedding the probe"))?.swap_remove(0);
+                pipeline.embed(&[largest], stages).map_err(Fault::internal("embedding the probe"))?.swap_remove(0);
             Ok((largest.detail.clone(), embedding))
         })
         .await?;

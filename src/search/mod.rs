@@ -44,7 +44,7 @@ impl Galleries {
             move || entry.gallery.read().unwrap_or_else(PoisonError::into_inner).nearest(&probe, min_cosine, limit);
         tokio::task::spawn_blocking(scan)
             .await
-            .map_err(|panic| Fault::Internal { context: "scanning a gallery", source: panic.into() })?
+            .map_err(Fault::internal("scanning a gallery"))?
             .ok_or(Fault::FaceNotFound)
     }
 

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{Stream, StreamExt};
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::migrate::Migrator;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, SqlStr, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::domain::{
@@ -22,8 +22,11 @@ use crate::domain::{
     Percent,
 };
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+/// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
+const SQLITE: [(i64, &str, &str); 1] =
+    [(1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql"))];
+const POSTGRES: [(i64, &str, &str); 1] =
+    [(1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql"))];
 
 /// How long a request waits for a connection before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,10 +96,6 @@ pub enum OpenError {
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
-fn broken(context: &'static str) -> impl Fn(sqlx::Error) -> Fault {
-    move |error| Fault::Internal { context, source: Box::new(error) }
-}
-
 impl Store {
     /// Opens the Postgres at `database_url`, or else the SQLite file of the data folder, and brings its schema up to date.
     pub async fn open(database_url: Option<&str>, data_dir: &Path, connections: u32) -> Result<Self, OpenError> {
@@ -105,7 +104,7 @@ impl Store {
         match database_url {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 let pool = options.connect(url).await?;
-                POSTGRES.run(&pool).await?;
+                migrator(POSTGRES).run(&pool).await?;
                 Ok(Self { pool, writers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) })
             }
             Some(_) => Err(OpenError::UnknownUrl),
@@ -117,7 +116,7 @@ impl Store {
                     })
                     .connect(&url)
                     .await?;
-                SQLITE.run(&pool).await?;
+                migrator(SQLITE).run(&pool).await?;
                 Ok(Self { pool, writers: Arc::new(Semaphore::new(1)) })
             }
         }
@@ -129,7 +128,7 @@ impl Store {
             .execute(&self.pool)
             .await
             .map(drop)
-            .map_err(broken("asking the database for a sign of life"))
+            .map_err(Fault::internal("asking the database for a sign of life"))
     }
 
     /// Closes every connection, after the requests that hold one.
@@ -158,7 +157,7 @@ impl Store {
             .bind(now_ms())
             .execute(&store.pool)
             .await
-            .map_err(broken(CONTEXT))?;
+            .map_err(Fault::internal(CONTEXT))?;
             if made.rows_affected() == 0 { Err(Fault::CollectionExists(id)) } else { Ok(()) }
         })
         .await
@@ -172,7 +171,7 @@ impl Store {
             .try_map(|row| collection_of(account, &row))
             .fetch_optional(&self.pool)
             .await
-            .map_err(broken("reading a collection"))?
+            .map_err(Fault::internal("reading a collection"))?
             .ok_or_else(|| Fault::CollectionNotFound(id.clone()))
     }
 
@@ -193,7 +192,7 @@ impl Store {
                     .try_map(|row: AnyRow| row.try_get::<String, _>(0))
                     .fetch_optional(&self.pool)
                     .await
-                    .map_err(broken("finding the place of a listing"))?
+                    .map_err(Fault::internal("finding the place of a listing"))?
                     .unwrap_or_else(|| beginning.clone())
             }
         };
@@ -207,7 +206,7 @@ impl Store {
         .try_map(|row| collection_of(account, &row))
         .fetch_all(&self.pool)
         .await
-        .map_err(broken("listing collections"))
+        .map_err(Fault::internal("listing collections"))
     }
 
     /// Deletes a collection and all that it holds. Fails with [`Fault::CollectionNotFound`].
@@ -221,7 +220,7 @@ impl Store {
                 .bind(id.as_str())
                 .execute(&store.pool)
                 .await
-                .map_err(broken(CONTEXT))?;
+                .map_err(Fault::internal(CONTEXT))?;
             if gone.rows_affected() == 0 { Err(Fault::CollectionNotFound(id)) } else { Ok(()) }
         })
         .await
@@ -240,7 +239,9 @@ impl Store {
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let mut added = 0;
             for face in faces.iter() {
-                added += insert_face(&mut transaction, &collection, face, revision).await.map_err(broken(CONTEXT))?;
+                added += insert_face(&mut transaction, &collection, face, revision)
+                    .await
+                    .map_err(Fault::internal(CONTEXT))?;
             }
             finish_change(transaction, &collection, added, CONTEXT).await
         })
@@ -255,8 +256,9 @@ impl Store {
         to_the_end(CONTEXT, async move {
             let _writer = store.writer().await;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
-            let deleted =
-                delete_faces_of(&mut transaction, &collection, &faces, revision).await.map_err(broken(CONTEXT))?;
+            let deleted = delete_faces_of(&mut transaction, &collection, &faces, revision)
+                .await
+                .map_err(Fault::internal(CONTEXT))?;
             finish_change(transaction, &collection, -(deleted.len() as i64), CONTEXT).await?;
             Ok(deleted)
         })
@@ -284,7 +286,7 @@ impl Store {
         for face in among.unwrap_or_default() {
             query = query.bind(face.as_bytes().to_vec());
         }
-        query.try_map(|row| face_of(&row)).fetch_all(&self.pool).await.map_err(broken("reading faces"))
+        query.try_map(|row| face_of(&row)).fetch_all(&self.pool).await.map_err(Fault::internal("reading faces"))
     }
 
     /// The ids of faces that were deleted after `revision`.
@@ -295,7 +297,7 @@ impl Store {
             .try_map(|row: AnyRow| face_id_of(&row, 0))
             .fetch_all(&self.pool)
             .await
-            .map_err(broken("reading deletions"))
+            .map_err(Fault::internal("reading deletions"))
     }
 
     /// The ids and vectors of faces that came after `revision`, as they come from the database.
@@ -308,11 +310,7 @@ impl Store {
             .bind(collection.key)
             .bind(revision)
             .fetch(&self.pool)
-            .map(|row| {
-                let row = row.map_err(broken("loading vectors"))?;
-                let parse = || Ok((face_id_of(&row, 0)?, floats_of(row.try_get(1)?)));
-                parse().map_err(broken("loading vectors"))
-            })
+            .map(|row| row.and_then(|row| vector_of(&row)).map_err(Fault::internal("loading vectors")))
     }
 
     async fn writer(&self) -> tokio::sync::SemaphorePermit<'_> {
@@ -325,13 +323,13 @@ impl Store {
         collection: &Collection,
         context: &'static str,
     ) -> Result<(Transaction<'static, Any>, i64), Fault> {
-        let mut transaction = self.pool.begin().await.map_err(broken(context))?;
+        let mut transaction = self.pool.begin().await.map_err(Fault::internal(context))?;
         let revision = sqlx::query("UPDATE collections SET revision = revision + 1 WHERE id = $1 RETURNING revision")
             .bind(collection.key)
             .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
             .fetch_optional(&mut *transaction)
             .await
-            .map_err(broken(context))?
+            .map_err(Fault::internal(context))?
             .ok_or_else(|| Fault::CollectionNotFound(collection.id.clone()))?;
         Ok((transaction, revision))
     }
@@ -342,7 +340,7 @@ async fn to_the_end<T: Send + 'static>(
     context: &'static str,
     change: impl Future<Output = Result<T, Fault>> + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::spawn(change).await.map_err(|panic| Fault::Internal { context, source: panic.into() })?
+    tokio::spawn(change).await.map_err(Fault::internal(context))?
 }
 
 /// Adds a face unless the collection has it; how many were added.
@@ -417,15 +415,23 @@ async fn finish_change(
     context: &'static str,
 ) -> Result<(), Fault> {
     if added == 0 {
-        return transaction.rollback().await.map_err(broken(context));
+        return transaction.rollback().await.map_err(Fault::internal(context));
     }
     sqlx::query("UPDATE collections SET face_count = face_count + $1 WHERE id = $2")
         .bind(added)
         .bind(collection.key)
         .execute(&mut *transaction)
         .await
-        .map_err(broken(context))?;
-    transaction.commit().await.map_err(broken(context))
+        .map_err(Fault::internal(context))?;
+    transaction.commit().await.map_err(Fault::internal(context))
+}
+
+/// sqlx's `migrate!` would build every database driver a second time, for the compiler's side.
+fn migrator<const N: usize>(steps: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let migration = |(version, description, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(steps.map(migration).into())
 }
 
 fn sqlite_url(data_dir: &Path) -> Result<String, OpenError> {
@@ -466,6 +472,10 @@ fn uuid_bytes(row: &AnyRow, column: usize) -> sqlx::Result<[u8; 16]> {
 
 fn face_id_of(row: &AnyRow, column: usize) -> sqlx::Result<FaceId> {
     uuid_bytes(row, column).map(FaceId::from_bytes)
+}
+
+fn vector_of(row: &AnyRow) -> sqlx::Result<(FaceId, Vec<f32>)> {
+    Ok((face_id_of(row, 0)?, floats_of(row.try_get(1)?)))
 }
 
 fn collection_of(account: &AccountId, row: &AnyRow) -> sqlx::Result<Collection> {

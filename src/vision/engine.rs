@@ -52,21 +52,16 @@ impl Engine {
                 return;
             }
             // A panic in a decoder must cost one request, not a worker: sessions hold no state between runs.
-            let result = catch_unwind(AssertUnwindSafe(|| work(pipeline))).unwrap_or_else(|_| {
-                Err(Fault::Internal { context: "working on an image", source: "a panic, see the log above".into() })
-            });
+            let result = catch_unwind(AssertUnwindSafe(|| work(pipeline)))
+                .unwrap_or_else(|_| Err(Fault::internal("working on an image")("a panic, see the log above")));
             let _ = reply.send(result);
         });
         match self.jobs.try_send(job) {
-            Ok(()) => answer.await.map_err(|lost| Fault::Internal {
-                context: "a vision worker ended while it held the request",
-                source: lost.into(),
-            })?,
+            Ok(()) => answer.await.map_err(Fault::internal("a vision worker ended while it held the request"))?,
             Err(TrySendError::Full(_)) => Err(Fault::Overloaded),
-            Err(TrySendError::Disconnected(_)) => Err(Fault::Internal {
-                context: "handing an image to the workers",
-                source: "no vision worker is left".into(),
-            }),
+            Err(TrySendError::Disconnected(_)) => {
+                Err(Fault::internal("handing an image to the workers")("no vision worker is left"))
+            }
         }
     }
 }

@@ -137,9 +137,7 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
     // The command has what it needs of it.
     drop(body);
     let reply = O::from(run(command).await?);
-    stages
-        .time(Stage::Encode, || serde_json::to_vec(&reply))
-        .map_err(|error| Fault::Internal { context: "encoding a reply", source: error.into() }.into())
+    Ok(stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
 }
 
 fn from_json<I: DeserializeOwned>(body: &[u8]) -> Result<I, Rejection> {
