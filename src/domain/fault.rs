@@ -61,6 +61,9 @@ pub enum Fault {
         /// Height in pixels, from the header.
         height: u32,
     },
+    /// A collection would have more tags than it may.
+    #[error("too many tags")]
+    TooManyTags,
     /// The token is not one that this listing gave out.
     #[error("the pagination token does not belong to this listing")]
     InvalidPaginationToken,

@@ -1,6 +1,6 @@
 //! CreateCollection, DescribeCollection, ListCollections, DeleteCollection.
 
-use crate::domain::{CollectionId, Fault, ModelVersion};
+use crate::domain::{CollectionId, Fault, ModelVersion, Tags};
 use crate::store::{After, Collection};
 use crate::telemetry::{Stage, Stages};
 
@@ -35,10 +35,12 @@ impl Service {
 pub async fn create_collection(
     service: &Service,
     id: CollectionId,
+    tags: Tags,
     stages: &Stages,
 ) -> Result<(String, ModelVersion), Fault> {
     let version = service.pack.face_model_version.clone();
-    stages.time_async(Stage::Store, service.store.create_collection(&service.account, &id, &version)).await?;
+    let creation = service.store.create_collection(&service.account, &id, &version, tags);
+    stages.time_async(Stage::Store, creation).await?;
     Ok((service.arn(&id), version))
 }
 

@@ -1,11 +1,13 @@
 //! One function an operation: typed request in, typed reply or [`Fault`](crate::domain::Fault) out. No HTTP, no JSON, no SQL.
 
 mod collections;
+mod compare_faces;
 mod detect_faces;
 mod faces;
 mod index_faces;
 mod page;
 mod search_faces;
+mod tags;
 
 use std::sync::Arc;
 
@@ -21,11 +23,13 @@ use crate::vision::{DetectedFace, Engine, ImageLimits, Photo, Pipeline};
 pub use collections::{
     CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
 };
+pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
 pub use detect_faces::detect_faces;
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 pub use page::PageRequest;
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
+pub use tags::{list_tags_for_resource, tag_resource, untag_resource};
 
 /// What the operations work with.
 pub struct Service {
@@ -78,10 +82,20 @@ impl Service {
     ) -> Result<T, Fault> {
         let (limits, worker_stages) = (self.image_limits, stages.clone());
         let job = move |pipeline: &mut Pipeline| {
-            let photo = worker_stages.time(Stage::Decode, || Photo::decode(&image, &limits))?;
-            let faces = pipeline.detect(&photo, &worker_stages).map_err(Fault::internal("finding faces"))?;
+            let faces = find_faces(pipeline, &image, &limits, &worker_stages)?;
             work(pipeline, &image, faces, &worker_stages)
         };
         self.engine.run(stages, job).await
     }
+}
+
+/// The faces of an image, from larger to smaller box.
+fn find_faces(
+    pipeline: &mut Pipeline,
+    image: &[u8],
+    limits: &ImageLimits,
+    stages: &Stages,
+) -> Result<Vec<DetectedFace>, Fault> {
+    let photo = stages.time(Stage::Decode, || Photo::decode(image, limits))?;
+    pipeline.detect(&photo, stages).map_err(Fault::internal("finding faces"))
 }

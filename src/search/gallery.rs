@@ -40,6 +40,11 @@ impl PartialOrd for Neighbour {
     }
 }
 
+/// The cosine of two vectors of unit length; of vectors of different length, less than any.
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    f32::dot(a, b).map_or(f32::NEG_INFINITY, |dot| dot as f32)
+}
+
 /// The vectors of a collection, all of one length, side by side.
 #[derive(Debug, Default)]
 pub struct Gallery {
@@ -90,7 +95,7 @@ impl Gallery {
         // The worst of the best on top, to be thrown out first.
         let mut best = BinaryHeap::new();
         for (slot, id) in self.ids.iter().enumerate() {
-            let cosine = f32::dot(query, self.vector(slot)).unwrap_or(f64::NEG_INFINITY) as f32;
+            let cosine = cosine(query, self.vector(slot));
             if cosine >= min_cosine && Some(id) != left_out {
                 best.push(Reverse(Neighbour { face_id: *id, cosine }));
                 if best.len() > limit {

@@ -12,7 +12,7 @@ use crate::domain::{AccountId, CollectionId, FaceId, Fault};
 use crate::store::{Collection, Store};
 
 use gallery::Gallery;
-pub use gallery::{Neighbour, Probe};
+pub use gallery::{Neighbour, Probe, cosine};
 
 /// The galleries of one server.
 #[derive(Default)]

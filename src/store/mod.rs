@@ -18,15 +18,19 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, SqlStr, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::domain::{
-    AccountId, BoundingBox, CollectionId, ExternalImageId, Face, FaceId, Fault, ImageId, IndexedFace, ModelVersion,
-    Percent,
+    AccountId, BoundingBox, CollectionId, ExternalImageId, Face, FaceId, Fault, ImageId, IndexedFace, MAX_TAGS,
+    ModelVersion, Percent, TagKey, TagValue, Tags,
 };
 
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
-const SQLITE: [(i64, &str, &str); 1] =
-    [(1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql"))];
-const POSTGRES: [(i64, &str, &str); 1] =
-    [(1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql"))];
+const SQLITE: [(i64, &str, &str); 2] = [
+    (1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql")),
+    (2, "tags", include_str!("../../migrations/sqlite/0002_tags.sql")),
+];
+const POSTGRES: [(i64, &str, &str); 2] = [
+    (1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql")),
+    (2, "tags", include_str!("../../migrations/postgres/0002_tags.sql")),
+];
 
 /// How long a request waits for a connection before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,29 +140,88 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Makes an empty collection. Fails with [`Fault::CollectionExists`].
+    /// Makes an empty collection with these tags. Fails with [`Fault::CollectionExists`].
     pub async fn create_collection(
         &self,
         account: &AccountId,
         id: &CollectionId,
         model_version: &ModelVersion,
+        tags: Tags,
     ) -> Result<(), Fault> {
         const CONTEXT: &str = "making a collection";
         let (store, account, id, model_version) = (self.clone(), account.clone(), id.clone(), model_version.clone());
         to_the_end(CONTEXT, async move {
             let _writer = store.writer().await;
-            let made = sqlx::query(
+            let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
+            let key = sqlx::query(
                 "INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT DO NOTHING",
+                 ON CONFLICT DO NOTHING RETURNING id",
             )
             .bind(account.as_str())
             .bind(id.as_str())
             .bind(model_version.as_str())
             .bind(now_ms())
-            .execute(&store.pool)
+            .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+            .fetch_optional(&mut *transaction)
             .await
-            .map_err(Fault::internal(CONTEXT))?;
-            if made.rows_affected() == 0 { Err(Fault::CollectionExists(id)) } else { Ok(()) }
+            .map_err(Fault::internal(CONTEXT))?
+            .ok_or(Fault::CollectionExists(id))?;
+            put_tags(&mut transaction, key, &tags).await.map_err(Fault::internal(CONTEXT))?;
+            transaction.commit().await.map_err(Fault::internal(CONTEXT))
+        })
+        .await
+    }
+
+    /// The tags of a collection.
+    pub async fn tags(&self, collection: &Collection) -> Result<Tags, Fault> {
+        let rows = sqlx::query("SELECT tag_key, tag_value FROM tags WHERE collection_id = $1")
+            .bind(collection.key)
+            .try_map(|row| tag_of(&row))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Fault::internal("reading tags"))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Adds or replaces tags, all of them or none. Fails with [`Fault::TooManyTags`], or with [`Fault::CollectionNotFound`] when the
+    /// collection is gone.
+    pub async fn put_tags(&self, collection: &Collection, tags: Tags) -> Result<(), Fault> {
+        const CONTEXT: &str = "tagging a collection";
+        let (store, collection) = (self.clone(), collection.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let mut transaction = store.begin_tagging(&collection, CONTEXT).await?;
+            put_tags(&mut transaction, collection.key, &tags).await.map_err(Fault::internal(CONTEXT))?;
+            let count = sqlx::query("SELECT count(*) FROM tags WHERE collection_id = $1")
+                .bind(collection.key)
+                .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(Fault::internal(CONTEXT))?;
+            if count > MAX_TAGS as i64 {
+                return Err(Fault::TooManyTags);
+            }
+            transaction.commit().await.map_err(Fault::internal(CONTEXT))
+        })
+        .await
+    }
+
+    /// Removes tags. Fails with [`Fault::CollectionNotFound`] when the collection is gone.
+    pub async fn remove_tags(&self, collection: &Collection, keys: Vec<TagKey>) -> Result<(), Fault> {
+        const CONTEXT: &str = "untagging a collection";
+        let (store, collection) = (self.clone(), collection.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let mut transaction = store.begin_tagging(&collection, CONTEXT).await?;
+            for key in &keys {
+                sqlx::query("DELETE FROM tags WHERE collection_id = $1 AND tag_key = $2")
+                    .bind(collection.key)
+                    .bind(key.as_str().to_owned())
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(Fault::internal(CONTEXT))?;
+            }
+            transaction.commit().await.map_err(Fault::internal(CONTEXT))
         })
         .await
     }
@@ -317,6 +380,25 @@ impl Store {
         self.writers.acquire().await.expect("the semaphore is never closed")
     }
 
+    /// Begins a change of a collection's tags: locks the collection's row, so that two changes count one after the other.
+    async fn begin_tagging(
+        &self,
+        collection: &Collection,
+        context: &'static str,
+    ) -> Result<Transaction<'static, Any>, Fault> {
+        let mut transaction = self.pool.begin().await.map_err(Fault::internal(context))?;
+        let locked = sqlx::query("UPDATE collections SET revision = revision WHERE id = $1")
+            .bind(collection.key)
+            .execute(&mut *transaction)
+            .await
+            .map_err(Fault::internal(context))?;
+        if locked.rows_affected() == 0 {
+            Err(Fault::CollectionNotFound(collection.id.clone()))
+        } else {
+            Ok(transaction)
+        }
+    }
+
     /// Begins a change of a collection's faces and takes its next revision.
     async fn begin_change(
         &self,
@@ -341,6 +423,21 @@ async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, Fault>> + Send + 'static,
 ) -> Result<T, Fault> {
     tokio::spawn(change).await.map_err(Fault::internal(context))?
+}
+
+async fn put_tags(transaction: &mut Transaction<'static, Any>, collection_key: i64, tags: &Tags) -> sqlx::Result<()> {
+    for (key, value) in tags {
+        sqlx::query(
+            "INSERT INTO tags (collection_id, tag_key, tag_value) VALUES ($1, $2, $3) \
+             ON CONFLICT (collection_id, tag_key) DO UPDATE SET tag_value = EXCLUDED.tag_value",
+        )
+        .bind(collection_key)
+        .bind(key.as_str().to_owned())
+        .bind(value.as_str().to_owned())
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Adds a face unless the collection has it; how many were added.
@@ -472,6 +569,11 @@ fn uuid_bytes(row: &AnyRow, column: usize) -> sqlx::Result<[u8; 16]> {
 
 fn face_id_of(row: &AnyRow, column: usize) -> sqlx::Result<FaceId> {
     uuid_bytes(row, column).map(FaceId::from_bytes)
+}
+
+fn tag_of(row: &AnyRow) -> sqlx::Result<(TagKey, TagValue)> {
+    let key = TagKey::try_from(row.try_get::<String, _>(0)?).map_err(decode_error)?;
+    Ok((key, TagValue::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?))
 }
 
 fn vector_of(row: &AnyRow) -> sqlx::Result<(FaceId, Vec<f32>)> {

@@ -22,18 +22,14 @@ use super::router::Front;
 use super::shapes::{self, Input};
 
 /// Operations of the service that this version does not have: told from misspelt ones.
-const NOT_YET: [&str; 11] = [
+const NOT_YET: [&str; 7] = [
     "AssociateFaces",
-    "CompareFaces",
     "CreateUser",
     "DeleteUser",
     "DisassociateFaces",
-    "ListTagsForResource",
     "ListUsers",
     "SearchUsers",
     "SearchUsersByImage",
-    "TagResource",
-    "UntagResource",
 ];
 
 const LONGEST_NAME: usize = 64;
@@ -81,7 +77,7 @@ async fn answer(
 async fn run(service: &Service, operation: &str, body: Received<'_>, stages: &Stages) -> Result<Vec<u8>, Rejection> {
     match operation {
         "CreateCollection" => {
-            let run = async |id| operations::create_collection(service, id, stages).await;
+            let run = async |(id, tags)| operations::create_collection(service, id, tags, stages).await;
             call::<shapes::CreateCollectionRequest, _, shapes::CreateCollectionResponse>(body, stages, run).await
         }
         "DescribeCollection" => {
@@ -119,6 +115,22 @@ async fn run(service: &Service, operation: &str, body: Received<'_>, stages: &St
         "DetectFaces" => {
             let run = async |image| operations::detect_faces(service, image, stages).await;
             call::<shapes::DetectFacesRequest, _, shapes::DetectFacesResponse>(body, stages, run).await
+        }
+        "CompareFaces" => {
+            let run = async |request| operations::compare_faces(service, request, stages).await;
+            call::<shapes::CompareFacesRequest, _, shapes::CompareFacesResponse>(body, stages, run).await
+        }
+        "TagResource" => {
+            let run = async |(arn, tags): (String, _)| operations::tag_resource(service, &arn, tags, stages).await;
+            call::<shapes::TagResourceRequest, _, shapes::EmptyResponse>(body, stages, run).await
+        }
+        "UntagResource" => {
+            let run = async |(arn, keys): (String, _)| operations::untag_resource(service, &arn, keys, stages).await;
+            call::<shapes::UntagResourceRequest, _, shapes::EmptyResponse>(body, stages, run).await
+        }
+        "ListTagsForResource" => {
+            let run = async |arn: String| operations::list_tags_for_resource(service, &arn, stages).await;
+            call::<shapes::ListTagsForResourceRequest, _, shapes::ListTagsForResourceResponse>(body, stages, run).await
         }
         known if NOT_YET.contains(&known) => {
             Err(Rejection::UnknownOperation(Some(format!("{known} is not supported by this version of rekollect"))))

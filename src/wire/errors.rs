@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::Fault;
+use crate::domain::{Fault, MAX_TAGS};
 
 use super::validation::Violation;
 
@@ -114,6 +114,9 @@ fn service(fault: &Fault) -> ErrorReply {
         ),
         Fault::ImageTooLarge { .. } => ("ImageTooLargeException", "Image size is too large.".to_owned()),
         Fault::InvalidPaginationToken => ("InvalidPaginationTokenException", "Invalid Token".to_owned()),
+        Fault::TooManyTags => {
+            ("ServiceQuotaExceededException", format!("A resource cannot have more than {MAX_TAGS} tags"))
+        }
         Fault::Overloaded => ("ThrottlingException", "Service Unavailable".to_owned()),
         Fault::Internal { .. } => ("InternalServerError", "Internal server error".to_owned()),
     };

@@ -3,16 +3,17 @@
 //! A request's members are all optional and loosely typed here; [`Input::parse`] turns them into an operation's command or into
 //! every violation at once. A reply's numbers are 32-bit values printed as the doubles they widen to, as the service prints them.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 
 use crate::domain::{
-    self, CollectionId, Constraint, ExternalImageId, FaceId, Fault, ModelVersion, Percent, QualityFilter,
+    self, CollectionId, Constraint, ExternalImageId, FaceId, Fault, MAX_TAGS, ModelVersion, Percent, QualityFilter,
+    TagKey, TagValue, Tags,
 };
 use crate::operations;
 
@@ -126,9 +127,9 @@ impl ParsedImage {
     }
 }
 
-fn image(checks: &mut Checks, image: Option<Object<Image>>) -> Option<ParsedImage> {
+fn image(checks: &mut Checks, path: &str, image: Option<Object<Image>>) -> Option<ParsedImage> {
     let Some(Object(Image { bytes, s3_object })) = image else {
-        checks.report("image", None, &Constraint::NotNull);
+        checks.report(path, None, &Constraint::NotNull);
         return None;
     };
     if let Some(Blob(bytes)) = &bytes
@@ -137,7 +138,7 @@ fn image(checks: &mut Checks, image: Option<Object<Image>>) -> Option<ParsedImag
         // The service prints the buffer that it holds the bytes in, not the bytes.
         let buffer = format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len());
         let rule = if bytes.is_empty() { Constraint::MinLength(1) } else { Constraint::MaxLength(MAX_IMAGE_BYTES) };
-        checks.report("image.bytes", Some(buffer), &rule);
+        checks.report(&format!("{path}.bytes"), Some(buffer), &rule);
         return None;
     }
     Some(match (bytes, s3_object) {
@@ -160,12 +161,47 @@ fn page(checks: &mut Checks, max_results: Option<i64>, next_token: Option<String
     }
 }
 
+fn tags(checks: &mut Checks, tags: BTreeMap<String, String>) -> Option<Tags> {
+    let shown = tags.iter().take(MAX_TAGS).map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+    let shown = format!("{{{}}}", shown.join(", "));
+    if tags.len() > MAX_TAGS {
+        checks.report("tags", Some(shown), &Constraint::MaxLength(MAX_TAGS));
+        return None;
+    }
+    let mut parsed = Tags::new();
+    for (key, value) in tags {
+        let rules = |broken: &[Constraint]| broken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match (TagKey::try_from(key), TagValue::try_from(value)) {
+            (Ok(key), Ok(value)) => {
+                parsed.insert(key, value);
+            }
+            (Err(broken), _) => {
+                let rule = format!("Map keys must satisfy constraint: [{}]", rules(&broken));
+                checks.report("tags", Some(shown.clone()), &rule);
+            }
+            (_, Err(broken)) => {
+                let rule = format!("Map value must satisfy constraint: [{}]", rules(&broken));
+                checks.report("tags", Some(shown.clone()), &rule);
+            }
+        }
+    }
+    Some(parsed)
+}
+
+fn resource_arn(checks: &mut Checks, arn: Option<String>) -> Option<String> {
+    checks.required("resourceArn", arn, |arn| match arn.chars().count() {
+        0..20 => Err(vec![Constraint::MinLength(20)]),
+        20..=2048 => Ok(arn),
+        _ => Err(vec![Constraint::MaxLength(2048)]),
+    })
+}
+
 fn quality_filter(checks: &mut Checks, filter: Option<String>) -> Option<QualityFilter> {
     checks.optional("qualityFilter", filter, one_of(&QUALITY_FILTERS, &QUALITY_FILTER_VALUES))
 }
 
-fn threshold(checks: &mut Checks, threshold: Option<f64>) -> Percent {
-    checks.optional("faceMatchThreshold", threshold, Percent::try_from).unwrap_or(Percent::clamped(DEFAULT_THRESHOLD))
+fn threshold(checks: &mut Checks, path: &str, threshold: Option<f64>) -> Percent {
+    checks.optional(path, threshold, Percent::try_from).unwrap_or(Percent::clamped(DEFAULT_THRESHOLD))
 }
 
 fn max_matches(checks: &mut Checks, max: Option<i64>) -> u32 {
@@ -190,19 +226,17 @@ fn supported(refusal: Option<Fault>) -> Result<(), Rejection> {
 #[serde(rename_all = "PascalCase")]
 pub struct CreateCollectionRequest {
     collection_id: Option<String>,
-    tags: Option<serde_json::Map<String, Value>>,
+    tags: Option<BTreeMap<String, String>>,
 }
 
 impl Input for CreateCollectionRequest {
-    type Command = CollectionId;
+    type Command = (CollectionId, Tags);
 
-    fn parse(self) -> Result<CollectionId, Rejection> {
+    fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let id = collection_id(&mut checks, self.collection_id);
-        let id = checks.finish(id)?;
-        let tagged = self.tags.is_some_and(|tags| !tags.is_empty());
-        supported(tagged.then_some(Fault::Unsupported("Tags are not supported by this version of rekollect")))?;
-        Ok(id)
+        let tags = tags(&mut checks, self.tags.unwrap_or_default());
+        checks.finish(id.zip(tags))
     }
 }
 
@@ -259,7 +293,7 @@ impl Input for IndexFacesRequest {
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        let image = image(&mut checks, self.image);
+        let image = image(&mut checks, "image", self.image);
         let external_image_id = checks.optional("externalImageId", self.external_image_id, ExternalImageId::try_from);
         let refusal = attributes(&mut checks, "detectionAttributes", self.detection_attributes);
         let max_faces = checks.optional("maxFaces", self.max_faces, whole_number(1, i64::MAX));
@@ -341,7 +375,7 @@ impl Input for SearchFacesRequest {
         let collection_id = collection_id(&mut checks, self.collection_id);
         let face_id = checks.required("faceId", self.face_id, FaceId::try_from);
         let max_faces = max_matches(&mut checks, self.max_faces);
-        let threshold = threshold(&mut checks, self.face_match_threshold);
+        let threshold = threshold(&mut checks, "faceMatchThreshold", self.face_match_threshold);
         let (collection_id, face_id) = checks.finish(collection_id.zip(face_id))?;
         Ok(operations::SearchFaces { collection_id, face_id, max_faces, threshold })
     }
@@ -364,9 +398,9 @@ impl Input for SearchFacesByImageRequest {
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        let image = image(&mut checks, self.image);
+        let image = image(&mut checks, "image", self.image);
         let max_faces = max_matches(&mut checks, self.max_faces);
-        let threshold = threshold(&mut checks, self.face_match_threshold);
+        let threshold = threshold(&mut checks, "faceMatchThreshold", self.face_match_threshold);
         let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
         let (collection_id, image) = checks.finish(collection_id.zip(image))?;
         Ok(operations::SearchFacesByImage {
@@ -392,11 +426,96 @@ impl Input for DetectFacesRequest {
 
     fn parse(self) -> Result<Bytes, Rejection> {
         let mut checks = Checks::default();
-        let image = image(&mut checks, self.image);
+        let image = image(&mut checks, "image", self.image);
         let refusal = attributes(&mut checks, "attributes", self.attributes);
         let image = checks.finish(image)?;
         supported(refusal)?;
         image.bytes()
+    }
+}
+
+/// CompareFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CompareFacesRequest {
+    source_image: Option<Object<Image>>,
+    target_image: Option<Object<Image>>,
+    similarity_threshold: Option<f64>,
+    quality_filter: Option<String>,
+}
+
+impl Input for CompareFacesRequest {
+    type Command = operations::CompareFaces;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let source = image(&mut checks, "sourceImage", self.source_image);
+        let target = image(&mut checks, "targetImage", self.target_image);
+        let threshold = threshold(&mut checks, "similarityThreshold", self.similarity_threshold);
+        let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
+        let (source, target) = checks.finish(source.zip(target))?;
+        Ok(operations::CompareFaces { source: source.bytes()?, target: target.bytes()?, threshold, quality_filter })
+    }
+}
+
+/// TagResource's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TagResourceRequest {
+    resource_arn: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
+}
+
+impl Input for TagResourceRequest {
+    type Command = (String, Tags);
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let arn = resource_arn(&mut checks, self.resource_arn);
+        if self.tags.is_none() {
+            checks.report("tags", None, &Constraint::NotNull);
+        }
+        let tags = self.tags.and_then(|members| tags(&mut checks, members));
+        checks.finish(arn.zip(tags))
+    }
+}
+
+/// UntagResource's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UntagResourceRequest {
+    resource_arn: Option<String>,
+    tag_keys: Option<Vec<String>>,
+}
+
+impl Input for UntagResourceRequest {
+    type Command = (String, Vec<TagKey>);
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let arn = resource_arn(&mut checks, self.resource_arn);
+        if self.tag_keys.is_none() {
+            checks.report("tagKeys", None, &Constraint::NotNull);
+        }
+        let keys = checks.list("tagKeys", self.tag_keys, (0, MAX_TAGS), TagKey::try_from);
+        checks.finish(arn.zip(keys))
+    }
+}
+
+/// ListTagsForResource's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListTagsForResourceRequest {
+    resource_arn: Option<String>,
+}
+
+impl Input for ListTagsForResourceRequest {
+    type Command = String;
+
+    fn parse(self) -> Result<String, Rejection> {
+        let mut checks = Checks::default();
+        let arn = resource_arn(&mut checks, self.resource_arn);
+        checks.finish(arn)
     }
 }
 
@@ -732,6 +851,71 @@ impl From<Vec<domain::FaceDetail>> for DetectFacesResponse {
     }
 }
 
+/// The reply of an operation that has nothing to say: `{}`.
+#[derive(Serialize)]
+pub struct EmptyResponse {}
+
+impl From<()> for EmptyResponse {
+    fn from((): ()) -> Self {
+        Self {}
+    }
+}
+
+/// ListTagsForResource's reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListTagsForResourceResponse {
+    tags: BTreeMap<String, String>,
+}
+
+impl From<Tags> for ListTagsForResourceResponse {
+    fn from(tags: Tags) -> Self {
+        let text = |(key, value): (TagKey, TagValue)| (key.as_str().to_owned(), value.as_str().to_owned());
+        Self { tags: tags.into_iter().map(text).collect() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ComparedSourceImageFace {
+    bounding_box: BoundingBox,
+    confidence: Float,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CompareFacesMatch {
+    similarity: Float,
+    face: FaceDetail,
+}
+
+/// CompareFaces' reply. A compared face has the members of the DEFAULT attributes; the two `OrientationCorrection`s are null and so
+/// left out.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CompareFacesResponse {
+    source_image_face: ComparedSourceImageFace,
+    face_matches: Vec<CompareFacesMatch>,
+    unmatched_faces: Vec<FaceDetail>,
+}
+
+impl From<operations::ComparedFaces> for CompareFacesResponse {
+    fn from(result: operations::ComparedFaces) -> Self {
+        let found = |(similarity, face): (Percent, domain::FaceDetail)| CompareFacesMatch {
+            similarity: similarity.into(),
+            face: face.into(),
+        };
+        Self {
+            source_image_face: ComparedSourceImageFace {
+                bounding_box: result.source.bounding_box.into(),
+                confidence: result.source.confidence.into(),
+            },
+            face_matches: result.matches.into_iter().map(found).collect(),
+            unmatched_faces: result.unmatched.into_iter().map(FaceDetail::from).collect(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -792,11 +976,20 @@ mod tests {
         ] {
             assert!(matches!(parse::<IndexFacesRequest>(&json), Err(Rejection::Fault(_))), "{json}");
         }
-        assert!(matches!(
-            parse::<CreateCollectionRequest>(r#"{"CollectionId":"c","Tags":{"a":"b"}}"#),
-            Err(Rejection::Fault(Fault::Unsupported(_)))
-        ));
-        assert!(parse::<CreateCollectionRequest>(r#"{"CollectionId":"c","Tags":{}}"#).is_ok());
+    }
+
+    #[test]
+    fn tags_are_a_map_whose_keys_and_values_are_checked() {
+        let (_, tags) = parse::<CreateCollectionRequest>(r#"{"CollectionId":"c","Tags":{"b":"","a":"x y"}}"#).unwrap();
+        assert_eq!(tags.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), [("a", "x y"), ("b", "")]);
+        let broken = violations(parse::<TagResourceRequest>(r#"{"ResourceArn":"short","Tags":{"aws:a":"b"}}"#));
+        assert_eq!(
+            broken,
+            [
+                "Value 'short' at 'resourceArn' failed to satisfy constraint: Member must have length greater than or equal to 20",
+                r"Value '{aws:a=b}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must satisfy regular expression pattern: ^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*$]",
+            ]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod support;
 
 mod collections;
+mod compare_faces;
 mod disconnects;
 mod index_faces;
 mod list_and_delete_faces;
@@ -13,3 +14,4 @@ mod overload;
 mod protocol;
 mod search_faces;
 mod start;
+mod tags;

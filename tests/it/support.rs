@@ -163,9 +163,10 @@ pub fn serve(data: &Path) -> Command {
     command
 }
 
-/// The weights.
+/// The weights, wherever a test runs from.
 pub fn models_dir() -> PathBuf {
-    std::env::var_os("REKOLLECT_MODELS_DIR").map_or_else(|| root().join("models"), PathBuf::from)
+    let folder = std::env::var_os("REKOLLECT_MODELS_DIR").map_or_else(|| root().join("models"), PathBuf::from);
+    std::path::absolute(folder).unwrap()
 }
 
 /// A photo out of a registry package: obama.jpg, obama2.jpg, biden.jpg, sample1.jpg to sample6.jpg.

@@ -1,0 +1,83 @@
+//! Tags: words of the client's own on a collection.
+
+use std::collections::BTreeMap;
+
+use super::{Constraint, violations_of_text};
+
+/// A collection's tags in the order of their keys.
+pub type Tags = BTreeMap<TagKey, TagValue>;
+
+/// The most tags of a collection: as many as a request may carry.
+pub const MAX_TAGS: usize = 200;
+
+const PATTERN: &str = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$";
+const KEY_PATTERN: &str = r"^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*$";
+
+fn is_tag_char(c: char) -> bool {
+    // Unicode's letters, numbers and separators; the marks that Rust counts as alphabetic come with the letters of their scripts.
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
+}
+
+/// A tag's key: 1 to 128 characters, not beginning with `aws:`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TagKey(String);
+
+/// A tag's value: up to 256 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagValue(String);
+
+impl TagKey {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TagValue {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TagKey {
+    type Error = Vec<Constraint>;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut broken = violations_of_text(&text, (1, 128), KEY_PATTERN, is_tag_char);
+        if text.starts_with("aws:") {
+            broken.push(Constraint::Pattern(KEY_PATTERN));
+        }
+        if broken.is_empty() { Ok(Self(text)) } else { Err(broken) }
+    }
+}
+
+impl TryFrom<String> for TagValue {
+    type Error = Vec<Constraint>;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // Unlike every other pattern this one takes the empty text.
+        if text.is_empty() {
+            return Ok(Self(text));
+        }
+        let broken = violations_of_text(&text, (0, 256), PATTERN, is_tag_char);
+        if broken.is_empty() { Ok(Self(text)) } else { Err(broken) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_keep_to_their_patterns() {
+        for good in ["k", "größe", "a b", "x_.:/=+-@1", &"k".repeat(128)] {
+            assert!(TagKey::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in ["", "aws:k", "a#b", "a\nb", &"k".repeat(129)] {
+            assert!(TagKey::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert!(TagValue::try_from(String::new()).is_ok() && TagValue::try_from("aws:v".to_owned()).is_ok());
+        assert!(TagValue::try_from("v".repeat(257)).is_err() && TagValue::try_from("a#b".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! CompareFaces: the largest face of one image against the faces of another. Nothing is stored.
+
+use bytes::Bytes;
+
+use crate::domain::{FaceDetail, Fault, Percent, QualityFilter};
+use crate::search::cosine;
+use crate::telemetry::{Stage, Stages};
+use crate::vision::{DetectedFace, Pipeline};
+
+use super::{Service, find_faces};
+
+/// A request to compare two images.
+pub struct CompareFaces {
+    /// The image file with the probe, its largest face.
+    pub source: Bytes,
+    /// The image file with the faces to compare the probe with.
+    pub target: Bytes,
+    /// Matches are at least this similar.
+    pub threshold: Percent,
+    /// How good a face has to be to be compared.
+    pub quality_filter: QualityFilter,
+}
+
+/// What a comparison found.
+pub struct ComparedFaces {
+    /// The probe.
+    pub source: FaceDetail,
+    /// The target's faces that resemble it, most similar first.
+    pub matches: Vec<(Percent, FaceDetail)>,
+    /// The target's faces that do not, from larger to smaller box.
+    pub unmatched: Vec<FaceDetail>,
+}
+
+/// Compares the largest face of the source with the faces of the target.
+/// Fails with [`Fault::InvalidParameters`] when either image has no face that passes the filter.
+pub async fn compare_faces(service: &Service, request: CompareFaces, stages: &Stages) -> Result<ComparedFaces, Fault> {
+    let (limits, worker_stages) = (service.image_limits, stages.clone());
+    let similarity = service.pack.embedder.similarity.clone();
+    let CompareFaces { source, target, threshold, quality_filter } = request;
+    let job = move |pipeline: &mut Pipeline| {
+        let stages = &worker_stages;
+        let passes = |face: &DetectedFace| face.shortcomings(quality_filter).is_empty();
+        let probe = find_faces(pipeline, &source, &limits, stages)?.into_iter().next().filter(passes);
+        let probe = probe.ok_or(Fault::InvalidParameters)?;
+        let mut faces = find_faces(pipeline, &target, &limits, stages)?;
+        faces.retain(passes);
+        if faces.is_empty() {
+            return Err(Fault::InvalidParameters);
+        }
+        let compared: Vec<&DetectedFace> = std::iter::once(&probe).chain(&faces).collect();
+        let embeddings = pipeline.embed(&compared, stages).map_err(Fault::internal("embedding faces"))?;
+        let (mut matches, mut unmatched) = (Vec::new(), Vec::new());
+        stages.time(Stage::Search, || {
+            for (face, embedding) in faces.into_iter().zip(&embeddings[1..]) {
+                let alike = similarity.percent(cosine(&embeddings[0], embedding));
+                if alike >= threshold { matches.push((alike, face.detail)) } else { unmatched.push(face.detail) }
+            }
+            matches.sort_by(|a, b| b.0.get().total_cmp(&a.0.get()));
+        });
+        Ok(ComparedFaces { source: probe.detail, matches, unmatched })
+    };
+    service.engine.run(stages, job).await
+}
