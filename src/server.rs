@@ -114,7 +114,8 @@ async fn front(settings: &Settings, workers: usize) -> Result<(Front, &'static s
     let (engine, pack) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let service = Service {
         store,
-        galleries: Galleries::default(),
+        faces: Galleries::default(),
+        users: Galleries::default(),
         engine,
         pack: Arc::new(pack),
         account: settings.account.clone(),

@@ -1,7 +1,7 @@
 //! What is known about a face.
 
 use super::geometry::six_digits;
-use super::{BoundingBox, ExternalImageId, FaceId, ImageId, ModelVersion, Percent};
+use super::{BoundingBox, ExternalImageId, FaceId, ImageId, ModelVersion, Percent, UserId};
 
 /// A named point of a face. Left and right are the image's: `EyeLeft` has the smaller x on an upright face.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub struct Face {
     pub image_id: ImageId,
     /// The client's name for that image.
     pub external_image_id: Option<ExternalImageId>,
+    /// The user that it belongs to.
+    pub user_id: Option<UserId>,
     /// Where it was in that image.
     pub bounding_box: BoundingBox,
     /// How sure detection was.
@@ -144,6 +146,8 @@ pub enum QualityFilter {
 /// Why a face was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// A search by image looks at the largest face only.
+    FaceNotLargest,
     /// There are more faces than the caller asked for.
     ExceedsMaxFaces,
     /// The head is turned too far.
@@ -164,6 +168,7 @@ impl Reason {
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
+            Self::FaceNotLargest => "FACE_NOT_LARGEST",
             Self::ExceedsMaxFaces => "EXCEEDS_MAX_FACES",
             Self::ExtremePose => "EXTREME_POSE",
             Self::LowBrightness => "LOW_BRIGHTNESS",

@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use super::{CollectionId, ModelVersion};
+use super::{ClientRequestToken, CollectionId, ModelVersion, UserId};
 
 /// A refusal or failure of an operation.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,18 @@ pub enum Fault {
         /// The version of the running pack.
         ours: ModelVersion,
     },
+    /// No user of that name in the collection.
+    #[error("user {0} does not exist")]
+    UserNotFound(UserId),
+    /// The collection has a user of that name already.
+    #[error("user {0} already exists")]
+    UserExists(UserId),
+    /// A user would have more faces than it may.
+    #[error("user {0} would have too many faces")]
+    TooManyFacesOfUser(UserId),
+    /// The token came with another request before.
+    #[error("the client request token {0} was used for another request")]
+    TokenMismatch(ClientRequestToken),
     /// The probe face is not in the collection.
     #[error("the face is not in the collection")]
     FaceNotFound,

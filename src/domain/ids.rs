@@ -12,7 +12,7 @@ fn is_name_char(c: char) -> bool {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $pattern:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $longest:literal, $pattern:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
@@ -28,7 +28,7 @@ macro_rules! text_id {
             type Error = Vec<Constraint>;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                let broken = violations_of_text(&text, (1, 255), $pattern, $allowed);
+                let broken = violations_of_text(&text, (1, $longest), $pattern, $allowed);
                 if broken.is_empty() { Ok(Self(text)) } else { Err(broken) }
             }
         }
@@ -44,6 +44,7 @@ macro_rules! text_id {
 text_id!(
     /// A collection's name: 1 to 255 of `[a-zA-Z0-9_.\-]`, case-sensitive, unique within an account.
     CollectionId,
+    255,
     r"[a-zA-Z0-9_.\-]+",
     is_name_char
 );
@@ -51,8 +52,25 @@ text_id!(
 text_id!(
     /// The client's own name for an image: 1 to 255 of `[a-zA-Z0-9_.\-:]`.
     ExternalImageId,
+    255,
     r"[a-zA-Z0-9_.\-:]+",
     |c| is_name_char(c) || c == ':'
+);
+
+text_id!(
+    /// The client's name for a person of a collection: 1 to 128 of `[a-zA-Z0-9_.\-:]`.
+    UserId,
+    128,
+    r"[a-zA-Z0-9_.\-:]+",
+    |c| is_name_char(c) || c == ':'
+);
+
+text_id!(
+    /// A client's token for one request: 1 to 64 of `[a-zA-Z0-9-_]`.
+    ClientRequestToken,
+    64,
+    "^[a-zA-Z0-9-_]+$",
+    |c| c.is_ascii_alphanumeric() || c == '-' || c == '_'
 );
 
 /// The account that owns a collection: 12 digits.

@@ -7,11 +7,17 @@ mod geometry;
 mod ids;
 mod percent;
 mod tags;
+mod users;
+mod vectors;
 
 pub use constraint::{Constraint, violations_of_text};
 pub use face::{Face, FaceDetail, IndexedFace, Landmark, LandmarkType, Match, Pose, Quality, QualityFilter, Reason};
 pub use fault::Fault;
 pub use geometry::BoundingBox;
-pub use ids::{AccountId, CollectionId, ExternalImageId, FaceId, ImageDigest, ImageId, ModelVersion};
+pub use ids::{
+    AccountId, ClientRequestToken, CollectionId, ExternalImageId, FaceId, ImageDigest, ImageId, ModelVersion, UserId,
+};
 pub use percent::Percent;
 pub use tags::{MAX_TAGS, TagKey, TagValue, Tags};
+pub use users::{MAX_FACES_PER_USER, User};
+pub use vectors::{cosine, mean_direction};

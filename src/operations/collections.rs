@@ -75,7 +75,7 @@ pub async fn list_collections(
 /// Deletes a collection with all its faces.
 pub async fn delete_collection(service: &Service, id: CollectionId, stages: &Stages) -> Result<(), Fault> {
     stages.time_async(Stage::Store, service.store.delete_collection(&service.account, &id)).await?;
-    service.galleries.forget(&service.account, &id);
+    service.forget(&id);
     Ok(())
 }
 

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::domain::{FaceDetail, Fault, Percent, QualityFilter};
-use crate::search::cosine;
+use crate::domain::{FaceDetail, Fault, Percent, QualityFilter, cosine};
 use crate::telemetry::{Stage, Stages};
 use crate::vision::{DetectedFace, Pipeline};
 

@@ -1,8 +1,10 @@
 //! ListFaces and DeleteFaces.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 
-use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion};
+use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion, UserId};
 use crate::telemetry::{Stage, Stages};
 
 use super::{PageRequest, Service, page};
@@ -13,6 +15,8 @@ pub struct ListFaces {
     pub collection_id: CollectionId,
     /// Only these faces, when given; ids that the collection does not have are passed over.
     pub face_ids: Option<Vec<FaceId>>,
+    /// Only faces of this user, when given.
+    pub user_id: Option<UserId>,
     /// Which page.
     pub page: PageRequest,
 }
@@ -31,6 +35,8 @@ pub struct FacePage {
 pub struct DeletedFaces {
     /// Those that were deleted, in the order of the request.
     pub deleted: Vec<FaceId>,
+    /// Those that belong to a user and so stay.
+    pub of_users: Vec<(FaceId, UserId)>,
     /// Those that the collection does not have.
     pub not_found: Vec<FaceId>,
 }
@@ -38,12 +44,17 @@ pub struct DeletedFaces {
 /// Lists a collection's faces.
 pub async fn list_faces(service: &Service, request: ListFaces, stages: &Stages) -> Result<FacePage, Fault> {
     let collection = service.collection(&request.collection_id, stages).await?;
-    let scope = format!("faces of {} among {:?}", collection.key, request.face_ids.as_deref().map(digest_of));
+    let user = match &request.user_id {
+        None => None,
+        Some(id) => Some(stages.time_async(Stage::Store, service.store.user(&collection, id)).await?),
+    };
+    let among = request.face_ids.as_deref().map(digest_of);
+    let scope = format!("faces of {} among {among:?} of user {user:?}", collection.key);
     let place = request.page.place(&scope)?.map(|place| place.try_into().map(FaceId::from_bytes));
     let after = place.transpose().map_err(|_| Fault::InvalidPaginationToken)?;
     let size = request.page.size();
     // One more than asked for tells whether there is another page.
-    let listing = service.store.faces(&collection, after, request.face_ids.as_deref(), size as i64 + 1);
+    let listing = service.store.faces(&collection, after, request.face_ids.as_deref(), user, size as i64 + 1);
     let mut faces = stages.time_async(Stage::Store, listing).await?;
     let more = faces.len() > size;
     faces.truncate(size);
@@ -59,13 +70,20 @@ pub async fn delete_faces(
     stages: &Stages,
 ) -> Result<DeletedFaces, Fault> {
     let collection = service.collection(&id, stages).await?;
-    let mut asked = Vec::with_capacity(face_ids.len());
-    let mut seen = std::collections::HashSet::new();
-    asked.extend(face_ids.into_iter().filter(|face| seen.insert(*face)));
-    let gone = stages.time_async(Stage::Store, service.store.delete_faces(&collection, asked.clone())).await?;
-    let gone: std::collections::HashSet<FaceId> = gone.into_iter().collect();
-    let (deleted, not_found) = asked.into_iter().partition(|face| gone.contains(face));
-    Ok(DeletedFaces { deleted, not_found })
+    let asked = without_repetitions(face_ids);
+    let outcome = stages.time_async(Stage::Store, service.store.delete_faces(&collection, asked.clone())).await?;
+    let gone: HashSet<FaceId> = outcome.deleted.into_iter().collect();
+    let owned: HashSet<FaceId> = outcome.of_users.iter().map(|(face, _)| *face).collect();
+    let (deleted, rest): (Vec<_>, Vec<_>) = asked.into_iter().partition(|face| gone.contains(face));
+    let not_found = rest.into_iter().filter(|face| !owned.contains(face)).collect();
+    Ok(DeletedFaces { deleted, of_users: outcome.of_users, not_found })
+}
+
+/// The ids in their order, each once.
+pub(super) fn without_repetitions(mut faces: Vec<FaceId>) -> Vec<FaceId> {
+    let mut seen = HashSet::new();
+    faces.retain(|face| seen.insert(*face));
+    faces
 }
 
 fn digest_of(faces: &[FaceId]) -> String {

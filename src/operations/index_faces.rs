@@ -60,6 +60,7 @@ pub async fn index_faces(service: &Service, request: IndexFaces, stages: &Stages
             face_id: digest.face_id(pipeline.version(), external_image_id.as_ref(), face.rank),
             image_id: digest.image_id(),
             external_image_id: external_image_id.clone(),
+            user_id: None,
             bounding_box: face.detail.bounding_box,
             confidence: face.detail.confidence,
         };

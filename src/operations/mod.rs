@@ -7,15 +7,17 @@ mod faces;
 mod index_faces;
 mod page;
 mod search_faces;
+mod search_users;
 mod tags;
+mod users;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::domain::{AccountId, CollectionId, Fault};
+use crate::domain::{AccountId, CollectionId, FaceId, Fault, Percent};
 use crate::search::Galleries;
-use crate::store::{Collection, Store};
+use crate::store::{Collection, Store, UserKey};
 use crate::telemetry::{Stage, Stages};
 use crate::vision::pack::Pack;
 use crate::vision::{DetectedFace, Engine, ImageLimits, Photo, Pipeline};
@@ -29,14 +31,26 @@ pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 pub use page::PageRequest;
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
+pub use search_users::{
+    SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
+};
 pub use tags::{list_tags_for_resource, tag_resource, untag_resource};
+pub use users::{
+    Association, UserPage, UserRequest, associate_faces, create_user, delete_user, disassociate_faces, list_users,
+};
+
+/// A scan's threshold is this much lower than the caller's, since going from similarity to cosine and back rounds; the similarity
+/// itself decides in the end.
+const ROUNDING: f32 = 1e-6;
 
 /// What the operations work with.
 pub struct Service {
     /// Collections and faces.
     pub store: Store,
-    /// Their vectors in memory.
-    pub galleries: Galleries,
+    /// The faces' vectors in memory.
+    pub faces: Galleries<FaceId>,
+    /// The users' vectors in memory.
+    pub users: Galleries<UserKey>,
     /// The vision workers.
     pub engine: Engine,
     /// The models that the workers run.
@@ -54,9 +68,21 @@ impl Service {
     async fn collection(&self, id: &CollectionId, stages: &Stages) -> Result<Collection, Fault> {
         let found = stages.time_async(Stage::Store, self.store.collection(&self.account, id)).await;
         if let Err(Fault::CollectionNotFound(_)) = found {
-            self.galleries.forget(&self.account, id);
+            self.forget(id);
         }
         found
+    }
+
+    /// Forgets the vectors of a collection that does not exist any more.
+    fn forget(&self, id: &CollectionId) {
+        self.faces.forget(&self.account, id);
+        self.users.forget(&self.account, id);
+    }
+
+    /// The cosine below which nothing reaches the threshold.
+    fn min_cosine(&self, threshold: Percent) -> f32 {
+        // Similarity 0 stands for every cosine below the curve's first knot.
+        if threshold.get() > 0.0 { self.pack.embedder.similarity.raw(threshold) - ROUNDING } else { f32::NEG_INFINITY }
     }
 
     /// The collection of this name, if its vectors are of the models that this server runs.

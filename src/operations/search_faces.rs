@@ -11,10 +11,6 @@ use crate::telemetry::{Stage, Stages};
 
 use super::Service;
 
-/// The scan's threshold is this much lower than the caller's, since going from similarity to cosine and back rounds; the similarity
-/// itself decides in the end.
-const ROUNDING: f32 = 1e-6;
-
 /// A search by a face that is in the collection.
 pub struct SearchFaces {
     /// The collection.
@@ -67,7 +63,7 @@ pub struct ImageSearch {
 pub async fn search_faces(service: &Service, request: SearchFaces, stages: &Stages) -> Result<FaceSearch, Fault> {
     let collection = service.comparable_collection(&request.collection_id, stages).await?;
     let matches =
-        matches(service, &collection, Probe::Face(request.face_id), request.threshold, request.max_faces, stages)
+        matches(service, &collection, Probe::Member(request.face_id), request.threshold, request.max_faces, stages)
             .await?;
     Ok(FaceSearch { face_id: request.face_id, matches, model_version: collection.model_version })
 }
@@ -106,26 +102,25 @@ pub async fn search_faces_by_image(
 async fn matches(
     service: &Service,
     collection: &Collection,
-    probe: Probe,
+    probe: Probe<FaceId>,
     threshold: Percent,
     max_faces: u32,
     stages: &Stages,
 ) -> Result<Vec<Match>, Fault> {
     let similarity = &service.pack.embedder.similarity;
-    // Similarity 0 stands for every cosine below the curve's first knot.
-    let min_cosine = if threshold.get() > 0.0 { similarity.raw(threshold) - ROUNDING } else { f32::NEG_INFINITY };
-    let search = service.galleries.nearest(&service.store, collection, probe, min_cosine, max_faces as usize);
-    let neighbours = stages.time_async(Stage::Search, search).await?;
-    let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.face_id).collect();
+    let search =
+        service.faces.nearest(&service.store, collection, probe, service.min_cosine(threshold), max_faces as usize);
+    let neighbours = stages.time_async(Stage::Search, search).await?.ok_or(Fault::FaceNotFound)?;
+    let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.id).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let reading = service.store.faces(collection, None, Some(&ids), ids.len() as i64);
+    let reading = service.store.faces(collection, None, Some(&ids), None, ids.len() as i64);
     let faces = stages.time_async(Stage::Store, reading).await?;
     let mut by_id: HashMap<FaceId, Face> = faces.into_iter().map(|face| (face.face_id, face)).collect();
     // A face that was deleted since the scan has no metadata any more and drops out here.
     let matches = neighbours.iter().filter_map(|neighbour| {
-        let face = by_id.remove(&neighbour.face_id)?;
+        let face = by_id.remove(&neighbour.id)?;
         let similarity = similarity.percent(neighbour.cosine);
         (similarity >= threshold).then(|| Match { similarity, face, model_version: collection.model_version.clone() })
     });

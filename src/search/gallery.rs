@@ -1,82 +1,90 @@
 //! One collection's vectors, and the scan over them.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
+use std::fmt::Debug;
+use std::hash::Hash;
 
-use simsimd::SpatialSimilarity;
-
-use crate::domain::{FaceId, Fault};
+use crate::domain::{Fault, cosine};
 
 /// What a search starts from.
 #[derive(Clone, Debug)]
-pub enum Probe {
-    /// A face of the collection.
-    Face(FaceId),
+pub enum Probe<Id> {
+    /// A member of the gallery.
+    Member(Id),
     /// A vector of unit length.
     Embedding(Vec<f32>),
 }
 
-/// A face and how near it is.
+/// A member of a gallery and how near it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Neighbour {
-    /// The face found.
-    pub face_id: FaceId,
+pub struct Neighbour<Id> {
+    /// The member found.
+    pub id: Id,
     /// The cosine of the two vectors, -1 to 1.
     pub cosine: f32,
 }
 
-impl Eq for Neighbour {}
+impl<Id: PartialEq> Eq for Neighbour<Id> {}
 
-impl Ord for Neighbour {
+impl<Id: Ord> Ord for Neighbour<Id> {
     /// Nearer is greater; of two equally near ones the smaller id, so that a search has one answer.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.cosine.total_cmp(&other.cosine).then_with(|| other.face_id.cmp(&self.face_id))
+        self.cosine.total_cmp(&other.cosine).then_with(|| other.id.cmp(&self.id))
     }
 }
 
-impl PartialOrd for Neighbour {
+impl<Id: Ord> PartialOrd for Neighbour<Id> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-/// The cosine of two vectors of unit length; of vectors of different length, less than any.
-pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    f32::dot(a, b).map_or(f32::NEG_INFINITY, |dot| dot as f32)
-}
-
-/// The vectors of a collection, all of one length, side by side.
-#[derive(Debug, Default)]
-pub struct Gallery {
+/// The vectors of a collection's faces, or of its users: all of one length, side by side.
+#[derive(Debug)]
+pub struct Gallery<Id> {
     /// The collection's revision that this is an image of.
     pub revision: i64,
-    ids: Vec<FaceId>,
+    ids: Vec<Id>,
     vectors: Vec<f32>,
-    slots: HashMap<FaceId, usize>,
+    slots: HashMap<Id, usize>,
 }
 
-impl Gallery {
-    /// Adds a face; one that is there already is left as it is, since an id stands for one image and so for one vector.
-    pub fn insert(&mut self, id: FaceId, embedding: &[f32]) -> Result<(), Fault> {
+impl<Id> Default for Gallery<Id> {
+    fn default() -> Self {
+        Self { revision: 0, ids: Vec::new(), vectors: Vec::new(), slots: HashMap::new() }
+    }
+}
+
+impl<Id: Copy + Eq + Hash + Ord + Debug> Gallery<Id> {
+    /// Adds a member, or gives one that is there this vector.
+    pub fn insert(&mut self, id: Id, embedding: &[f32]) -> Result<(), Fault> {
         if !self.ids.is_empty() && embedding.len() != self.dimensions() || embedding.is_empty() {
             return Err(Fault::Internal {
                 context: "loading a vector",
-                source: format!("face {id} has {} dimensions", embedding.len()).into(),
+                source: format!("{id:?} has {} dimensions", embedding.len()).into(),
             });
         }
-        if let std::collections::hash_map::Entry::Vacant(slot) = self.slots.entry(id) {
-            slot.insert(self.ids.len());
-            self.ids.push(id);
-            self.vectors.extend_from_slice(embedding);
+        match self.slots.entry(id) {
+            Entry::Occupied(slot) => {
+                let start = slot.get() * embedding.len();
+                self.vectors[start..start + embedding.len()].copy_from_slice(embedding);
+            }
+            Entry::Vacant(slot) => {
+                slot.insert(self.ids.len());
+                self.ids.push(id);
+                self.vectors.extend_from_slice(embedding);
+            }
         }
         Ok(())
     }
 
-    /// Removes a face, if it is there.
-    pub fn remove(&mut self, id: &FaceId) {
+    /// Removes a member, if it is there.
+    pub fn remove(&mut self, id: &Id) {
         let Some(slot) = self.slots.remove(id) else { return };
         let dimensions = self.dimensions();
-        // The last face moves into the gap.
+        // The last member moves into the gap.
         let last = self.ids.len() - 1;
         self.ids.swap_remove(slot);
         if slot != last {
@@ -86,10 +94,10 @@ impl Gallery {
         self.vectors.truncate(last * dimensions);
     }
 
-    /// See `Galleries::nearest`; `None` when the probe is a face that is not here.
-    pub fn nearest(&self, probe: &Probe, min_cosine: f32, limit: usize) -> Option<Vec<Neighbour>> {
+    /// See `Galleries::nearest`; `None` when the probe is a member that is not here.
+    pub fn nearest(&self, probe: &Probe<Id>, min_cosine: f32, limit: usize) -> Option<Vec<Neighbour<Id>>> {
         let (query, left_out) = match probe {
-            Probe::Face(id) => (self.vector(*self.slots.get(id)?), Some(id)),
+            Probe::Member(id) => (self.vector(*self.slots.get(id)?), Some(id)),
             Probe::Embedding(embedding) => (embedding.as_slice(), None),
         };
         // The worst of the best on top, to be thrown out first.
@@ -97,7 +105,7 @@ impl Gallery {
         for (slot, id) in self.ids.iter().enumerate() {
             let cosine = cosine(query, self.vector(slot));
             if cosine >= min_cosine && Some(id) != left_out {
-                best.push(Reverse(Neighbour { face_id: *id, cosine }));
+                best.push(Reverse(Neighbour { id: *id, cosine }));
                 if best.len() > limit {
                     best.pop();
                 }
@@ -105,6 +113,11 @@ impl Gallery {
         }
         // Ascending in `Reverse` is descending in nearness.
         Some(best.into_sorted_vec().into_iter().map(|Reverse(neighbour)| neighbour).collect())
+    }
+
+    /// The vector of a member.
+    pub fn vector_of(&self, id: &Id) -> Option<&[f32]> {
+        self.slots.get(id).map(|slot| self.vector(*slot))
     }
 
     fn dimensions(&self) -> usize {
@@ -120,12 +133,13 @@ impl Gallery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::FaceId;
 
     fn id(n: u8) -> FaceId {
         FaceId::from_bytes([n; 16])
     }
 
-    fn gallery(faces: &[(u8, [f32; 2])]) -> Gallery {
+    fn gallery(faces: &[(u8, [f32; 2])]) -> Gallery<FaceId> {
         let mut gallery = Gallery::default();
         for (n, vector) in faces {
             gallery.insert(id(*n), vector).unwrap();
@@ -133,8 +147,8 @@ mod tests {
         gallery
     }
 
-    fn ids(found: Option<Vec<Neighbour>>) -> Vec<FaceId> {
-        found.unwrap().iter().map(|n| n.face_id).collect()
+    fn ids(found: Option<Vec<Neighbour<FaceId>>>) -> Vec<FaceId> {
+        found.unwrap().iter().map(|n| n.id).collect()
     }
 
     #[test]
@@ -144,8 +158,8 @@ mod tests {
         assert_eq!(ids(gallery.nearest(&probe, -1.0, 9)), [id(1), id(3), id(2), id(4)]);
         assert_eq!(ids(gallery.nearest(&probe, 0.7, 9)), [id(1), id(3)]);
         assert_eq!(ids(gallery.nearest(&probe, -1.0, 2)), [id(1), id(3)]);
-        assert_eq!(ids(gallery.nearest(&Probe::Face(id(1)), 0.7, 9)), [id(3)]);
-        assert_eq!(gallery.nearest(&Probe::Face(id(9)), 0.0, 9), None);
+        assert_eq!(ids(gallery.nearest(&Probe::Member(id(1)), 0.7, 9)), [id(3)]);
+        assert_eq!(gallery.nearest(&Probe::Member(id(9)), 0.0, 9), None);
     }
 
     #[test]
@@ -177,8 +191,8 @@ mod tests {
                 }
             }
             let mut found: Vec<_> = gallery.nearest(&Probe::Embedding(vec![1.0, 0.0, 0.0]), f32::NEG_INFINITY, 99).unwrap();
-            found.sort_by_key(|n| n.face_id);
-            let expected: Vec<_> = list.iter().map(|(id, v)| Neighbour { face_id: *id, cosine: v[0] }).collect();
+            found.sort_by_key(|n| n.id);
+            let expected: Vec<_> = list.iter().map(|(id, v)| Neighbour { id: *id, cosine: v[0] }).collect();
             proptest::prop_assert_eq!(found, expected);
         }
     }

@@ -7,6 +7,8 @@
 //! A change runs as a task of its own: a client that goes away must not stop it half-way. sqlx returns a connection whose BEGIN was
 //! cancelled to the pool inside an open transaction, and the next change on it would be acknowledged and never committed.
 
+mod users;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,17 +21,21 @@ use tokio::sync::Semaphore;
 
 use crate::domain::{
     AccountId, BoundingBox, CollectionId, ExternalImageId, Face, FaceId, Fault, ImageId, IndexedFace, MAX_TAGS,
-    ModelVersion, Percent, TagKey, TagValue, Tags,
+    ModelVersion, Percent, TagKey, TagValue, Tags, UserId,
 };
 
+pub use users::{Association, Token, UserKey};
+
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
-const SQLITE: [(i64, &str, &str); 2] = [
+const SQLITE: [(i64, &str, &str); 3] = [
     (1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/sqlite/0002_tags.sql")),
+    (3, "users", include_str!("../../migrations/sqlite/0003_users.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 2] = [
+const POSTGRES: [(i64, &str, &str); 3] = [
     (1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/postgres/0002_tags.sql")),
+    (3, "users", include_str!("../../migrations/postgres/0003_users.sql")),
 ];
 
 /// How long a request waits for a connection before it fails.
@@ -65,6 +71,17 @@ pub struct Collection {
     pub revision: i64,
     /// How many faces it holds.
     pub face_count: i64,
+    /// How many users it holds.
+    pub user_count: i64,
+}
+
+/// What became of faces that were to be deleted.
+#[derive(Debug)]
+pub struct Deletion {
+    /// Those that are gone.
+    pub deleted: Vec<FaceId>,
+    /// Those that belong to a user and so stay.
+    pub of_users: Vec<(FaceId, UserId)>,
 }
 
 /// Where a listing of collections goes on.
@@ -228,7 +245,7 @@ impl Store {
 
     /// The collection of this name. Fails with [`Fault::CollectionNotFound`].
     pub async fn collection(&self, account: &AccountId, id: &CollectionId) -> Result<Collection, Fault> {
-        sqlx::query("SELECT id, name, face_model_version, created_at_ms, revision, face_count FROM collections WHERE account = $1 AND name = $2")
+        sqlx::query("SELECT id, name, face_model_version, created_at_ms, revision, face_count, user_count FROM collections WHERE account = $1 AND name = $2")
             .bind(account.as_str())
             .bind(id.as_str())
             .try_map(|row| collection_of(account, &row))
@@ -260,7 +277,7 @@ impl Store {
             }
         };
         sqlx::query(
-            "SELECT id, name, face_model_version, created_at_ms, revision, face_count FROM collections \
+            "SELECT id, name, face_model_version, created_at_ms, revision, face_count, user_count FROM collections \
              WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3",
         )
         .bind(account.as_str())
@@ -311,40 +328,43 @@ impl Store {
         .await
     }
 
-    /// Deletes those of these faces that the collection has, and returns their ids.
-    /// Fails with [`Fault::CollectionNotFound`] when the collection is gone.
-    pub async fn delete_faces(&self, collection: &Collection, faces: Vec<FaceId>) -> Result<Vec<FaceId>, Fault> {
+    /// Deletes those of these faces that the collection has and that belong to no user; returns their ids, and those of the faces
+    /// that belong to a user. Fails with [`Fault::CollectionNotFound`] when the collection is gone.
+    pub async fn delete_faces(&self, collection: &Collection, faces: Vec<FaceId>) -> Result<Deletion, Fault> {
         const CONTEXT: &str = "deleting faces";
         let (store, collection) = (self.clone(), collection.clone());
         to_the_end(CONTEXT, async move {
             let _writer = store.writer().await;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
-            let deleted = delete_faces_of(&mut transaction, &collection, &faces, revision)
-                .await
-                .map_err(Fault::internal(CONTEXT))?;
+            let internal = Fault::internal(CONTEXT);
+            let deleted = delete_faces_of(&mut transaction, &collection, &faces, revision).await.map_err(&internal)?;
+            let of_users = faces_of_users(&mut transaction, &collection, &faces).await.map_err(&internal)?;
             finish_change(transaction, &collection, -(deleted.len() as i64), CONTEXT).await?;
-            Ok(deleted)
+            Ok(Deletion { deleted, of_users })
         })
         .await
     }
 
-    /// Up to `limit` faces in the order of their ids, behind `after` when given, and only those of `among` when given.
+    /// Up to `limit` faces in the order of their ids, behind `after` when given, only those of `among` and of `user` when given.
     pub async fn faces(
         &self,
         collection: &Collection,
         after: Option<FaceId>,
         among: Option<&[FaceId]>,
+        user: Option<UserKey>,
         limit: i64,
     ) -> Result<Vec<Face>, Fault> {
+        let user_clause = user.map_or(String::new(), |key| format!(" AND faces.user_id = {}", key.0));
         let among_clause =
-            among.map_or(String::new(), |ids| format!(" AND face_id IN ({})", placeholders(4, ids.len())));
+            among.map_or(String::new(), |ids| format!(" AND faces.face_id IN ({})", placeholders(4, ids.len())));
         let statement = format!(
-            "SELECT face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence FROM faces \
-             WHERE collection_id = $1 AND face_id > $2{among_clause} ORDER BY face_id LIMIT $3"
+            "SELECT face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence, users.name \
+             FROM faces LEFT JOIN users ON users.id = faces.user_id \
+             WHERE faces.collection_id = $1 AND faces.face_id > $2{user_clause}{among_clause} ORDER BY faces.face_id LIMIT $3"
         );
         // Nothing sorts before the empty string of bytes.
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
-        let query = sqlx::query(AssertSqlSafe(statement)).persistent(among.is_none());
+        let query = sqlx::query(AssertSqlSafe(statement)).persistent(among.is_none() && user.is_none());
         let mut query = query.bind(collection.key).bind(after).bind(limit);
         for face in among.unwrap_or_default() {
             query = query.bind(face.as_bytes().to_vec());
@@ -481,7 +501,7 @@ async fn delete_faces_of(
     revision: i64,
 ) -> sqlx::Result<Vec<FaceId>> {
     let statement = format!(
-        "DELETE FROM faces WHERE collection_id = $1 AND face_id IN ({}) RETURNING face_id",
+        "DELETE FROM faces WHERE collection_id = $1 AND user_id IS NULL AND face_id IN ({}) RETURNING face_id",
         placeholders(2, faces.len())
     );
     // Not kept prepared: there is one such statement for every number of ids.
@@ -502,6 +522,26 @@ async fn delete_faces_of(
         .await?;
     }
     Ok(deleted)
+}
+
+/// Those of these faces that belong to a user.
+async fn faces_of_users(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    faces: &[FaceId],
+) -> sqlx::Result<Vec<(FaceId, UserId)>> {
+    let statement = format!(
+        "SELECT faces.face_id, users.name FROM faces JOIN users ON users.id = faces.user_id \
+         WHERE faces.collection_id = $1 AND faces.face_id IN ({})",
+        placeholders(2, faces.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false).bind(collection.key);
+    for face in faces {
+        query = query.bind(face.as_bytes().to_vec());
+    }
+    let owned =
+        |row: AnyRow| Ok((face_id_of(&row, 0)?, UserId::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?));
+    query.try_map(owned).fetch_all(&mut **transaction).await
 }
 
 /// Counts and commits a change, or forgets it when it changed nothing.
@@ -589,6 +629,7 @@ fn collection_of(account: &AccountId, row: &AnyRow) -> sqlx::Result<Collection> 
         created_at_ms: row.try_get(3)?,
         revision: row.try_get(4)?,
         face_count: row.try_get(5)?,
+        user_count: row.try_get(6)?,
     })
 }
 
@@ -597,6 +638,7 @@ fn face_of(row: &AnyRow) -> sqlx::Result<Face> {
     Ok(Face {
         face_id: face_id_of(row, 0)?,
         image_id: ImageId::from_bytes(uuid_bytes(row, 1)?),
+        user_id: row.try_get::<Option<String>, _>(8)?.map(UserId::try_from).transpose().map_err(decode_error)?,
         external_image_id: row
             .try_get::<Option<String>, _>(2)?
             .map(ExternalImageId::try_from)

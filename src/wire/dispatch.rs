@@ -21,17 +21,7 @@ use super::errors::Rejection;
 use super::router::Front;
 use super::shapes::{self, Input};
 
-/// Operations of the service that this version does not have: told from misspelt ones.
-const NOT_YET: [&str; 7] = [
-    "AssociateFaces",
-    "CreateUser",
-    "DeleteUser",
-    "DisassociateFaces",
-    "ListUsers",
-    "SearchUsers",
-    "SearchUsersByImage",
-];
-
+/// No operation has a name of half this length.
 const LONGEST_NAME: usize = 64;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -45,7 +35,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let (parts, body) = request.into_parts();
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = target.strip_prefix("RekognitionService.").unwrap_or_default();
-    // No operation has a name of half this length: the rest would only fill the log.
+    // The rest of a longer name would only fill the log.
     let operation = &operation[..operation.floor_char_boundary(LONGEST_NAME)];
     let outcome = answer(&front, operation, &parts.headers, body, &stages).await;
     let (status, code, body, detail) = match outcome {
@@ -132,10 +122,37 @@ async fn run(service: &Service, operation: &str, body: Received<'_>, stages: &St
             let run = async |arn: String| operations::list_tags_for_resource(service, &arn, stages).await;
             call::<shapes::ListTagsForResourceRequest, _, shapes::ListTagsForResourceResponse>(body, stages, run).await
         }
-        known if NOT_YET.contains(&known) => {
-            Err(Rejection::UnknownOperation(Some(format!("{known} is not supported by this version of rekollect"))))
+        "CreateUser" => {
+            let run = async |request| operations::create_user(service, request, stages).await;
+            call::<shapes::UserRequest, _, shapes::EmptyResponse>(body, stages, run).await
         }
-        _ => Err(Rejection::UnknownOperation(None)),
+        "DeleteUser" => {
+            let run = async |request| operations::delete_user(service, request, stages).await;
+            call::<shapes::UserRequest, _, shapes::EmptyResponse>(body, stages, run).await
+        }
+        "ListUsers" => {
+            let run = async |(id, page)| operations::list_users(service, id, page, stages).await;
+            call::<shapes::ListUsersRequest, _, shapes::ListUsersResponse>(body, stages, run).await
+        }
+        "AssociateFaces" => {
+            let run = async |(request, faces, threshold)| {
+                operations::associate_faces(service, request, faces, threshold, stages).await
+            };
+            call::<shapes::AssociateFacesRequest, _, shapes::AssociateFacesResponse>(body, stages, run).await
+        }
+        "DisassociateFaces" => {
+            let run = async |(request, faces)| operations::disassociate_faces(service, request, faces, stages).await;
+            call::<shapes::DisassociateFacesRequest, _, shapes::DisassociateFacesResponse>(body, stages, run).await
+        }
+        "SearchUsers" => {
+            let run = async |request| operations::search_users(service, request, stages).await;
+            call::<shapes::SearchUsersRequest, _, shapes::SearchUsersResponse>(body, stages, run).await
+        }
+        "SearchUsersByImage" => {
+            let run = async |request| operations::search_users_by_image(service, request, stages).await;
+            call::<shapes::SearchUsersByImageRequest, _, shapes::SearchUsersByImageResponse>(body, stages, run).await
+        }
+        _ => Err(Rejection::UnknownOperation),
     }
 }
 

@@ -8,15 +8,15 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::{Fault, MAX_TAGS};
+use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS};
 
 use super::validation::Violation;
 
 /// A request that gets no result.
 #[derive(Debug)]
 pub enum Rejection {
-    /// No operation of that name; the text, if any, says why.
-    UnknownOperation(Option<String>),
+    /// No operation of that name.
+    UnknownOperation,
     /// Not JSON, or a member of another type.
     Serialization(Option<String>),
     /// Members that break the model's constraints.
@@ -49,9 +49,7 @@ impl Rejection {
     /// The reply that tells the client.
     pub fn reply(&self) -> ErrorReply {
         match self {
-            Self::UnknownOperation(text) => {
-                framework(StatusCode::BAD_REQUEST, "UnknownOperationException", text.as_deref())
-            }
+            Self::UnknownOperation => framework(StatusCode::BAD_REQUEST, "UnknownOperationException", None),
             Self::Serialization(text) => framework(StatusCode::BAD_REQUEST, "SerializationException", text.as_deref()),
             Self::BodyTooLarge => framework(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", None),
             Self::BodyTimeout => framework(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", None),
@@ -97,6 +95,16 @@ fn service(fault: &Fault) -> ErrorReply {
             format!(
                 "The collection id: {collection} holds faces of model version {theirs}, which cannot be compared with version {ours} of this server"
             ),
+        ),
+        Fault::UserNotFound(id) => ("ResourceNotFoundException", format!("The user id: {id} does not exist")),
+        Fault::UserExists(id) => ("ConflictException", format!("The user id: {id} already exists")),
+        Fault::TooManyFacesOfUser(id) => (
+            "ServiceQuotaExceededException",
+            format!("The user id: {id} cannot have more than {MAX_FACES_PER_USER} faces"),
+        ),
+        Fault::TokenMismatch(token) => (
+            "IdempotentParameterMismatchException",
+            format!("The ClientRequestToken: {token} you have supplied is already in use."),
         ),
         Fault::FaceNotFound => (INVALID, "faceId was not found in the collection.".to_owned()),
         Fault::NoFaceInImage => (INVALID, "There are no faces in the image. Should be at least 1.".to_owned()),

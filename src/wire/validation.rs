@@ -94,6 +94,20 @@ impl Checks {
         }
     }
 
+    /// Parses each item of a list that has to be there.
+    pub fn required_list<T>(
+        &mut self,
+        path: &str,
+        member: Option<Vec<String>>,
+        lengths: (usize, usize),
+        parse: impl Fn(String) -> Result<T, Vec<Constraint>>,
+    ) -> Option<Vec<T>> {
+        if member.is_none() {
+            self.report(path, None, &Constraint::NotNull);
+        }
+        self.list(path, member, lengths, parse)
+    }
+
     /// Reports a broken rule.
     pub fn report(&mut self, path: &str, value: Option<String>, constraint: &impl fmt::Display) {
         let value = value.map(|mut value| {

@@ -15,3 +15,4 @@ mod protocol;
 mod search_faces;
 mod start;
 mod tags;
+mod users;

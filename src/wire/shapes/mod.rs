@@ -3,6 +3,8 @@
 //! A request's members are all optional and loosely typed here; [`Input::parse`] turns them into an operation's command or into
 //! every violation at once. A reply's numbers are 32-bit values printed as the doubles they widen to, as the service prints them.
 
+mod users;
+
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
@@ -13,12 +15,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::{
     self, CollectionId, Constraint, ExternalImageId, FaceId, Fault, MAX_TAGS, ModelVersion, Percent, QualityFilter,
-    TagKey, TagValue, Tags,
+    TagKey, TagValue, Tags, UserId,
 };
 use crate::operations;
 
 use super::errors::Rejection;
 use super::validation::{Checks, one_of, whole_number};
+
+pub use users::*;
 
 /// The service's limit on the bytes of an image in a request.
 const MAX_IMAGE_BYTES: usize = 5_242_880;
@@ -153,8 +157,18 @@ fn collection_id(checks: &mut Checks, id: Option<String>) -> Option<CollectionId
 }
 
 fn page(checks: &mut Checks, max_results: Option<i64>, next_token: Option<String>) -> operations::PageRequest {
+    page_of(checks, max_results, next_token, (0, MOST as i64))
+}
+
+/// A page of between `sizes` items.
+fn page_of(
+    checks: &mut Checks,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+    sizes: (i64, i64),
+) -> operations::PageRequest {
     operations::PageRequest {
-        max_results: checks.optional("maxResults", max_results, whole_number(0, MOST as i64)),
+        max_results: checks.optional("maxResults", max_results, whole_number(sizes.0, sizes.1)),
         next_token: checks.optional("nextToken", next_token, |token| {
             if token.chars().count() > 255 { Err(vec![Constraint::MaxLength(255)]) } else { Ok(token) }
         }),
@@ -201,7 +215,11 @@ fn quality_filter(checks: &mut Checks, filter: Option<String>) -> Option<Quality
 }
 
 fn threshold(checks: &mut Checks, path: &str, threshold: Option<f64>) -> Percent {
-    checks.optional(path, threshold, Percent::try_from).unwrap_or(Percent::clamped(DEFAULT_THRESHOLD))
+    threshold_or(checks, path, threshold, DEFAULT_THRESHOLD)
+}
+
+fn threshold_or(checks: &mut Checks, path: &str, threshold: Option<f64>, default: f32) -> Percent {
+    checks.optional(path, threshold, Percent::try_from).unwrap_or(Percent::clamped(default))
 }
 
 fn max_matches(checks: &mut Checks, max: Option<i64>) -> u32 {
@@ -328,10 +346,10 @@ impl Input for ListFacesRequest {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
+        let user_id = checks.optional("userId", self.user_id, UserId::try_from);
         let page = page(&mut checks, self.max_results, self.next_token);
         let collection_id = checks.finish(collection_id)?;
-        supported(self.user_id.map(|_| Fault::Unsupported("Users are not supported by this version of rekollect")))?;
-        Ok(operations::ListFaces { collection_id, face_ids, page })
+        Ok(operations::ListFaces { collection_id, face_ids, user_id, page })
     }
 }
 
@@ -349,10 +367,7 @@ impl Input for DeleteFacesRequest {
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        if self.face_ids.is_none() {
-            checks.report("faceIds", None, &Constraint::NotNull);
-        }
-        let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
+        let face_ids = checks.required_list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
         checks.finish(collection_id.zip(face_ids))
     }
 }
@@ -494,10 +509,7 @@ impl Input for UntagResourceRequest {
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let arn = resource_arn(&mut checks, self.resource_arn);
-        if self.tag_keys.is_none() {
-            checks.report("tagKeys", None, &Constraint::NotNull);
-        }
-        let keys = checks.list("tagKeys", self.tag_keys, (0, MAX_TAGS), TagKey::try_from);
+        let keys = checks.required_list("tagKeys", self.tag_keys, (0, MAX_TAGS), TagKey::try_from);
         checks.finish(arn.zip(keys))
     }
 }
@@ -606,6 +618,8 @@ struct Face {
     #[serde(skip_serializing_if = "Option::is_none")]
     external_image_id: Option<String>,
     confidence: Float,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
     /// IndexFaces leaves it out, listings and matches have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     index_faces_model_version: Option<String>,
@@ -619,6 +633,7 @@ impl Face {
             image_id: face.image_id.to_string(),
             external_image_id: face.external_image_id.map(|id| id.to_string()),
             confidence: face.confidence.into(),
+            user_id: face.user_id.map(|id| id.to_string()),
             index_faces_model_version: version.map(ToString::to_string),
         }
     }
@@ -673,8 +688,7 @@ impl From<operations::DescribedCollection> for DescribeCollectionResponse {
             face_model_version: described.collection.model_version.to_string(),
             collection_arn: described.arn,
             creation_timestamp: described.collection.created_at_ms as f64 / 1e3,
-            // There are no users yet: the count is true.
-            user_count: 0,
+            user_count: described.collection.user_count,
         }
     }
 }
@@ -776,6 +790,8 @@ impl From<operations::FacePage> for ListFacesResponse {
 #[serde(rename_all = "PascalCase")]
 struct UnsuccessfulFaceDeletion {
     face_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
     reasons: [&'static str; 1],
 }
 
@@ -789,11 +805,19 @@ pub struct DeleteFacesResponse {
 
 impl From<operations::DeletedFaces> for DeleteFacesResponse {
     fn from(result: operations::DeletedFaces) -> Self {
-        let unsuccessful =
-            |id: &FaceId| UnsuccessfulFaceDeletion { face_id: id.to_string(), reasons: ["FACE_NOT_FOUND"] };
+        let kept = |id: &FaceId, user_id, reason| UnsuccessfulFaceDeletion {
+            face_id: id.to_string(),
+            user_id,
+            reasons: [reason],
+        };
+        let of_users = result
+            .of_users
+            .iter()
+            .map(|(id, owner)| kept(id, Some(owner.to_string()), "ASSOCIATED_TO_AN_EXISTING_USER"));
+        let not_found = result.not_found.iter().map(|id| kept(id, None, "FACE_NOT_FOUND"));
         Self {
             deleted_faces: result.deleted.iter().map(ToString::to_string).collect(),
-            unsuccessful_face_deletions: result.not_found.iter().map(unsuccessful).collect(),
+            unsuccessful_face_deletions: of_users.chain(not_found).collect(),
         }
     }
 }

@@ -1,0 +1,147 @@
+//! SearchUsers and SearchUsersByImage: the users of a collection that a probe resembles.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::domain::{
+    CollectionId, FaceDetail, FaceId, Fault, ModelVersion, Percent, QualityFilter, Reason, User, UserId,
+};
+use crate::search::Probe;
+use crate::store::{Collection, UserKey};
+use crate::telemetry::{Stage, Stages};
+
+use super::{Service, UnindexedFace};
+
+/// Whom a search for users starts from.
+pub enum UserProbe {
+    /// A face of the collection.
+    Face(FaceId),
+    /// A user of the collection; it is not among its own matches.
+    User(UserId),
+}
+
+/// A search for users.
+pub struct SearchUsers {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// Whom to start from.
+    pub probe: UserProbe,
+    /// The most matches.
+    pub max_users: u32,
+    /// Matches are at least this similar.
+    pub threshold: Percent,
+}
+
+/// What a search for users found.
+pub struct UserSearch {
+    /// Whom it started from.
+    pub probe: UserProbe,
+    /// Most similar first.
+    pub matches: Vec<(Percent, User)>,
+    /// The models compared.
+    pub model_version: ModelVersion,
+}
+
+/// A search for users by the largest face of an image.
+pub struct SearchUsersByImage {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// The image file.
+    pub image: Bytes,
+    /// The most matches.
+    pub max_users: u32,
+    /// Matches are at least this similar.
+    pub threshold: Percent,
+    /// How good the probe has to be.
+    pub quality_filter: QualityFilter,
+}
+
+/// What a search for users by image found.
+pub struct UserImageSearch {
+    /// The probe, unless the image has no face that passes.
+    pub searched: Option<FaceDetail>,
+    /// The other faces, and why they were not searched by.
+    pub unsearched: Vec<UnindexedFace>,
+    /// Most similar first.
+    pub matches: Vec<(Percent, User)>,
+    /// The models compared.
+    pub model_version: ModelVersion,
+}
+
+/// Searches by a face or a user of the collection. Fails with [`Fault::FaceNotFound`] or [`Fault::UserNotFound`].
+pub async fn search_users(service: &Service, request: SearchUsers, stages: &Stages) -> Result<UserSearch, Fault> {
+    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+    let probe = match &request.probe {
+        UserProbe::Face(id) => {
+            let vector = service.faces.vector(&service.store, &collection, id).await?;
+            Probe::Embedding(vector.ok_or(Fault::FaceNotFound)?)
+        }
+        UserProbe::User(id) => Probe::Member(service.store.user(&collection, id).await?),
+    };
+    let matches = matches(service, &collection, probe, request.threshold, request.max_users, stages).await?;
+    Ok(UserSearch { probe: request.probe, matches, model_version: collection.model_version })
+}
+
+/// Searches by the largest face of an image; nothing is stored. An image without a usable face matches nobody.
+pub async fn search_users_by_image(
+    service: &Service,
+    request: SearchUsersByImage,
+    stages: &Stages,
+) -> Result<UserImageSearch, Fault> {
+    service.comparable_collection(&request.collection_id, stages).await?;
+    let filter = request.quality_filter;
+    let (probe, unsearched) = service
+        .with_faces(request.image, stages, move |pipeline, _, faces, stages| {
+            let (mut probe, mut unsearched) = (None, Vec::new());
+            for face in faces {
+                let reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };
+                if reasons.is_empty() {
+                    let embedding = pipeline.embed(&[&face], stages).map_err(Fault::internal("embedding the probe"))?;
+                    probe = Some((face.detail, embedding.concat()));
+                } else {
+                    unsearched.push(UnindexedFace { detail: face.detail, reasons });
+                }
+            }
+            Ok((probe, unsearched))
+        })
+        .await?;
+    // Read anew: what was acknowledged while the image was looked at is found as well.
+    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+    let (searched, matches) = match probe {
+        None => (None, Vec::new()),
+        Some((detail, embedding)) => {
+            let probe = Probe::Embedding(embedding);
+            (Some(detail), matches(service, &collection, probe, request.threshold, request.max_users, stages).await?)
+        }
+    };
+    Ok(UserImageSearch { searched, unsearched, matches, model_version: collection.model_version })
+}
+
+async fn matches(
+    service: &Service,
+    collection: &Collection,
+    probe: Probe<UserKey>,
+    threshold: Percent,
+    max_users: u32,
+    stages: &Stages,
+) -> Result<Vec<(Percent, User)>, Fault> {
+    let search =
+        service.users.nearest(&service.store, collection, probe, service.min_cosine(threshold), max_users as usize);
+    // A user without faces has no vector and resembles nobody.
+    let neighbours = stages.time_async(Stage::Search, search).await?.unwrap_or_default();
+    let keys: Vec<UserKey> = neighbours.iter().map(|neighbour| neighbour.id).collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let reading = service.store.users(collection, None, Some(&keys), keys.len() as i64);
+    let mut by_key: HashMap<UserKey, User> = stages.time_async(Stage::Store, reading).await?.into_iter().collect();
+    let similarity = &service.pack.embedder.similarity;
+    // A user that was deleted since the scan drops out here.
+    let matches = neighbours.iter().filter_map(|neighbour| {
+        let user = by_key.remove(&neighbour.id)?;
+        let similarity = similarity.percent(neighbour.cosine);
+        (similarity >= threshold).then_some((similarity, user))
+    });
+    Ok(matches.collect())
+}

@@ -1,0 +1,125 @@
+//! CreateUser, DeleteUser, ListUsers, AssociateFaces, DisassociateFaces.
+
+use crate::domain::{ClientRequestToken, CollectionId, FaceId, Fault, Percent, User, UserId};
+use crate::store::{self, Token, UserKey};
+use crate::telemetry::{Stage, Stages};
+
+use super::faces::without_repetitions;
+use super::{PageRequest, Service, page};
+
+/// A request about one user.
+pub struct UserRequest {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// The user.
+    pub user_id: UserId,
+    /// Makes a repetition of the request harmless.
+    pub token: Option<ClientRequestToken>,
+}
+
+/// A page of users.
+pub struct UserPage {
+    /// In a stable order.
+    pub users: Vec<User>,
+    /// The token of the next page, unless this is the last one.
+    pub next_token: Option<String>,
+}
+
+/// What became of faces that were to be associated with a user, or taken from it.
+pub struct Association {
+    /// Those that were.
+    pub changed: Vec<FaceId>,
+    /// Those that the collection does not have.
+    pub not_found: Vec<FaceId>,
+    /// Those that belong to another user.
+    pub of_others: Vec<(FaceId, UserId)>,
+    /// Those that are too unlike the user.
+    pub unlike: Vec<(FaceId, Percent)>,
+    /// The user as it is now.
+    pub user: User,
+}
+
+impl UserRequest {
+    fn token(&self, operation: &str, more: &[&str]) -> Option<Token> {
+        let parts = [&[operation, self.collection_id.as_str(), self.user_id.as_str()], more].concat();
+        self.token.clone().map(|token| Token::new(token, &parts))
+    }
+}
+
+/// Makes a user without faces.
+pub async fn create_user(service: &Service, request: UserRequest, stages: &Stages) -> Result<(), Fault> {
+    let collection = service.collection(&request.collection_id, stages).await?;
+    let token = request.token("CreateUser", &[]);
+    stages.time_async(Stage::Store, service.store.create_user(&collection, &request.user_id, token)).await
+}
+
+/// Deletes a user. Its faces stay in the collection.
+pub async fn delete_user(service: &Service, request: UserRequest, stages: &Stages) -> Result<(), Fault> {
+    let collection = service.collection(&request.collection_id, stages).await?;
+    let token = request.token("DeleteUser", &[]);
+    stages.time_async(Stage::Store, service.store.delete_user(&collection, &request.user_id, token)).await
+}
+
+/// Lists a collection's users.
+pub async fn list_users(
+    service: &Service,
+    id: CollectionId,
+    request: PageRequest,
+    stages: &Stages,
+) -> Result<UserPage, Fault> {
+    let collection = service.collection(&id, stages).await?;
+    let scope = format!("users of {}", collection.key);
+    let place = request.place(&scope)?.map(|place| place.try_into().map(i64::from_be_bytes));
+    let after = place.transpose().map_err(|_| Fault::InvalidPaginationToken)?.map(UserKey);
+    let size = request.size();
+    // One more than asked for tells whether there is another page.
+    let listing = service.store.users(&collection, after, None, size as i64 + 1);
+    let mut users = stages.time_async(Stage::Store, listing).await?;
+    let more = users.len() > size;
+    users.truncate(size);
+    let next_token = users.last().filter(|_| more).map(|(key, _)| page::token(&scope, &key.0.to_be_bytes()));
+    Ok(UserPage { users: users.into_iter().map(|(_, user)| user).collect(), next_token })
+}
+
+/// Gives faces to a user. Once it has some, each further one has to be at least `threshold` similar to it.
+pub async fn associate_faces(
+    service: &Service,
+    request: UserRequest,
+    faces: Vec<FaceId>,
+    threshold: Percent,
+    stages: &Stages,
+) -> Result<Association, Fault> {
+    let collection = service.collection(&request.collection_id, stages).await?;
+    let faces = without_repetitions(faces);
+    let token = request.token("AssociateFaces", &[&format!("{faces:?}"), &threshold.get().to_string()]);
+    let min_cosine = service.min_cosine(threshold);
+    let change = service.store.associate_faces(&collection, &request.user_id, faces, min_cosine, token);
+    let outcome = stages.time_async(Stage::Store, change).await?;
+    Ok(association(service, request.user_id, outcome))
+}
+
+/// Takes faces from a user. They stay in the collection.
+pub async fn disassociate_faces(
+    service: &Service,
+    request: UserRequest,
+    faces: Vec<FaceId>,
+    stages: &Stages,
+) -> Result<Association, Fault> {
+    let collection = service.collection(&request.collection_id, stages).await?;
+    let faces = without_repetitions(faces);
+    let token = request.token("DisassociateFaces", &[&format!("{faces:?}")]);
+    let change = service.store.disassociate_faces(&collection, &request.user_id, faces, token);
+    let outcome = stages.time_async(Stage::Store, change).await?;
+    Ok(association(service, request.user_id, outcome))
+}
+
+fn association(service: &Service, id: UserId, outcome: store::Association) -> Association {
+    let similarity = |(face, cosine)| (face, service.pack.embedder.similarity.percent(cosine));
+    Association {
+        changed: outcome.changed,
+        not_found: outcome.not_found,
+        of_others: outcome.of_others,
+        unlike: outcome.unlike.into_iter().map(similarity).collect(),
+        user: User { id, face_count: outcome.face_count },
+    }
+}

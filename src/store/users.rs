@@ -1,0 +1,436 @@
+//! Users: faces of a collection that are one person. A user's vector changes in the transaction that changes its faces.
+
+use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+
+use crate::domain::{
+    AccountId, ClientRequestToken, FaceId, Fault, MAX_FACES_PER_USER, User, UserId, cosine, mean_direction,
+};
+
+use super::{Collection, Store, bytes_of, decode_error, face_id_of, floats_of, now_ms, placeholders, to_the_end};
+
+/// How long a token is remembered.
+const TOKEN_LIFE_MS: i64 = 24 * 3600 * 1000;
+
+/// The store's own key of a user, never used again after the user is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserKey(pub i64);
+
+/// A token, and the digest of the request that carries it.
+#[derive(Clone, Debug)]
+pub struct Token {
+    token: ClientRequestToken,
+    request: Vec<u8>,
+}
+
+impl Token {
+    /// The token of a request whose meaning is in `parts`.
+    pub fn new(token: ClientRequestToken, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self { token, request: hash.finalize().to_vec() }
+    }
+}
+
+/// What became of faces that were to be associated with a user, or taken from it.
+#[derive(Debug, Default)]
+pub struct Association {
+    /// Those that were, in the order of the request.
+    pub changed: Vec<FaceId>,
+    /// Those that the collection does not have.
+    pub not_found: Vec<FaceId>,
+    /// Those that belong to another user.
+    pub of_others: Vec<(FaceId, UserId)>,
+    /// Those that are too unlike the user, with the cosine.
+    pub unlike: Vec<(FaceId, f32)>,
+    /// How many faces the user has now.
+    pub face_count: usize,
+}
+
+/// A face as an association sees it.
+struct Candidate {
+    id: FaceId,
+    owner: Option<(i64, UserId)>,
+    embedding: Vec<f32>,
+}
+
+impl Store {
+    /// Makes a user without faces. Fails with [`Fault::UserExists`], [`Fault::CollectionNotFound`] or [`Fault::TokenMismatch`].
+    pub async fn create_user(&self, collection: &Collection, id: &UserId, token: Option<Token>) -> Result<(), Fault> {
+        const CONTEXT: &str = "making a user";
+        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+            if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
+                return Ok(());
+            }
+            let made = sqlx::query(
+                "INSERT INTO users (collection_id, name, revision) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            )
+            .bind(collection.key)
+            .bind(id.as_str().to_owned())
+            .bind(revision)
+            .execute(&mut *transaction)
+            .await
+            .map_err(Fault::internal(CONTEXT))?;
+            if made.rows_affected() == 0 {
+                return Err(Fault::UserExists(id));
+            }
+            count_users(&mut transaction, &collection, 1).await.map_err(Fault::internal(CONTEXT))?;
+            remember(&mut transaction, &collection.account, token, &[]).await.map_err(Fault::internal(CONTEXT))?;
+            transaction.commit().await.map_err(Fault::internal(CONTEXT))
+        })
+        .await
+    }
+
+    /// Deletes a user; its faces stay and belong to nobody. Fails with [`Fault::UserNotFound`], [`Fault::CollectionNotFound`] or
+    /// [`Fault::TokenMismatch`].
+    pub async fn delete_user(&self, collection: &Collection, id: &UserId, token: Option<Token>) -> Result<(), Fault> {
+        const CONTEXT: &str = "deleting a user";
+        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+            if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
+                return Ok(());
+            }
+            let (key, _) = user_of(&mut transaction, &collection, &id).await?;
+            let internal = Fault::internal(CONTEXT);
+            sqlx::query("DELETE FROM users WHERE id = $1")
+                .bind(key)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&internal)?;
+            sqlx::query("INSERT INTO deleted_users (collection_id, user_id, revision) VALUES ($1, $2, $3)")
+                .bind(collection.key)
+                .bind(key)
+                .bind(revision)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&internal)?;
+            count_users(&mut transaction, &collection, -1).await.map_err(&internal)?;
+            remember(&mut transaction, &collection.account, token, &[]).await.map_err(&internal)?;
+            transaction.commit().await.map_err(&internal)
+        })
+        .await
+    }
+
+    /// The user of this name and its key. Fails with [`Fault::UserNotFound`].
+    pub async fn user(&self, collection: &Collection, id: &UserId) -> Result<UserKey, Fault> {
+        sqlx::query("SELECT id FROM users WHERE collection_id = $1 AND name = $2")
+            .bind(collection.key)
+            .bind(id.as_str().to_owned())
+            .try_map(|row: AnyRow| row.try_get(0).map(UserKey))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(Fault::internal("reading a user"))?
+            .ok_or_else(|| Fault::UserNotFound(id.clone()))
+    }
+
+    /// Up to `limit` users with their keys, in the order of these, behind `after` when given, and only those of `among` when given.
+    pub async fn users(
+        &self,
+        collection: &Collection,
+        after: Option<UserKey>,
+        among: Option<&[UserKey]>,
+        limit: i64,
+    ) -> Result<Vec<(UserKey, User)>, Fault> {
+        let among_clause = among.map_or(String::new(), |keys| format!(" AND id IN ({})", placeholders(4, keys.len())));
+        let statement = format!(
+            "SELECT id, name, face_count FROM users WHERE collection_id = $1 AND id > $2{among_clause} ORDER BY id LIMIT $3"
+        );
+        let query = sqlx::query(AssertSqlSafe(statement)).persistent(among.is_none());
+        let mut query = query.bind(collection.key).bind(after.map_or(0, |key| key.0)).bind(limit);
+        for key in among.unwrap_or_default() {
+            query = query.bind(key.0);
+        }
+        query
+            .try_map(|row: AnyRow| {
+                let id = UserId::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?;
+                Ok((UserKey(row.try_get(0)?), User { id, face_count: row.try_get::<i64, _>(2)? as usize }))
+            })
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Fault::internal("reading users"))
+    }
+
+    /// Gives faces to a user, those that may be. A user that has faces already takes no face whose cosine with its vector is below
+    /// `min_cosine`. Fails with [`Fault::TooManyFacesOfUser`], and then changes nothing; with [`Fault::UserNotFound`],
+    /// [`Fault::CollectionNotFound`] or [`Fault::TokenMismatch`].
+    pub async fn associate_faces(
+        &self,
+        collection: &Collection,
+        id: &UserId,
+        faces: Vec<FaceId>,
+        min_cosine: f32,
+        token: Option<Token>,
+    ) -> Result<Association, Fault> {
+        const CONTEXT: &str = "associating faces";
+        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+            let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
+            let (user, count) = user_of(&mut transaction, &collection, &id).await?;
+            let internal = Fault::internal(CONTEXT);
+            let vector = mean_direction(&vectors_of(&mut transaction, user).await.map_err(&internal)?);
+            let mut outcome = Association { face_count: count, ..Association::default() };
+            let mut found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
+            for face in &faces {
+                let Some(place) = found.iter().position(|candidate| candidate.id == *face) else {
+                    outcome.not_found.push(*face);
+                    continue;
+                };
+                let candidate = found.swap_remove(place);
+                let likeness = vector.as_ref().map(|vector| cosine(vector, &candidate.embedding));
+                let was_changed = replayed.as_ref().is_some_and(|changed| changed.contains(face));
+                match (candidate.owner, likeness) {
+                    _ if was_changed => outcome.changed.push(*face),
+                    (Some((owner, _)), _) if owner == user => {}
+                    (Some((_, other)), _) => outcome.of_others.push((*face, other)),
+                    (None, Some(cosine)) if cosine < min_cosine => outcome.unlike.push((*face, cosine)),
+                    (None, _) => outcome.changed.push(*face),
+                }
+            }
+            if replayed.is_some() {
+                return Ok(outcome);
+            }
+            if count + outcome.changed.len() > MAX_FACES_PER_USER {
+                return Err(Fault::TooManyFacesOfUser(id));
+            }
+            own(&mut transaction, &collection, &outcome.changed, Some(user)).await.map_err(&internal)?;
+            outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
+            remember(&mut transaction, &collection.account, token, &outcome.changed).await.map_err(&internal)?;
+            transaction.commit().await.map_err(&internal)?;
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// Takes faces from a user. Fails with [`Fault::UserNotFound`], [`Fault::CollectionNotFound`] or [`Fault::TokenMismatch`].
+    pub async fn disassociate_faces(
+        &self,
+        collection: &Collection,
+        id: &UserId,
+        faces: Vec<FaceId>,
+        token: Option<Token>,
+    ) -> Result<Association, Fault> {
+        const CONTEXT: &str = "disassociating faces";
+        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+            let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
+            let (user, count) = user_of(&mut transaction, &collection, &id).await?;
+            let internal = Fault::internal(CONTEXT);
+            let mut outcome = Association { face_count: count, ..Association::default() };
+            let found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
+            for face in faces {
+                let candidate = found.iter().find(|candidate| candidate.id == face);
+                let was_changed = replayed.as_ref().is_some_and(|changed| changed.contains(&face));
+                match candidate.map(|candidate| &candidate.owner) {
+                    _ if was_changed => outcome.changed.push(face),
+                    None => outcome.not_found.push(face),
+                    Some(Some((owner, _))) if *owner == user => outcome.changed.push(face),
+                    Some(Some((_, other))) => outcome.of_others.push((face, other.clone())),
+                    Some(None) => {}
+                }
+            }
+            if replayed.is_some() {
+                return Ok(outcome);
+            }
+            own(&mut transaction, &collection, &outcome.changed, None).await.map_err(&internal)?;
+            outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
+            remember(&mut transaction, &collection.account, token, &outcome.changed).await.map_err(&internal)?;
+            transaction.commit().await.map_err(&internal)?;
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// The keys of users that were deleted, or lost their last face, after `revision`.
+    pub async fn users_without_vector_since(
+        &self,
+        collection: &Collection,
+        revision: i64,
+    ) -> Result<Vec<UserKey>, Fault> {
+        sqlx::query(
+            "SELECT user_id FROM deleted_users WHERE collection_id = $1 AND revision > $2 \
+             UNION ALL SELECT id FROM users WHERE collection_id = $1 AND revision > $2 AND embedding IS NULL",
+        )
+        .bind(collection.key)
+        .bind(revision)
+        .try_map(|row: AnyRow| row.try_get(0).map(UserKey))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Fault::internal("reading deleted users"))
+    }
+
+    /// The keys and vectors of users that changed after `revision`, as they come from the database.
+    pub fn user_vectors_since(
+        &self,
+        collection: &Collection,
+        revision: i64,
+    ) -> impl Stream<Item = Result<(UserKey, Vec<f32>), Fault>> + Send + use<'_> {
+        sqlx::query(
+            "SELECT id, embedding FROM users WHERE collection_id = $1 AND revision > $2 AND embedding IS NOT NULL",
+        )
+        .bind(collection.key)
+        .bind(revision)
+        .fetch(&self.pool)
+        .map(|row| {
+            let vector = |row: AnyRow| Ok((UserKey(row.try_get(0)?), floats_of(row.try_get(1)?)));
+            row.and_then(vector).map_err(Fault::internal("loading users' vectors"))
+        })
+    }
+}
+
+/// The key and the number of faces of a user. Fails with [`Fault::UserNotFound`].
+async fn user_of(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    id: &UserId,
+) -> Result<(i64, usize), Fault> {
+    sqlx::query("SELECT id, face_count FROM users WHERE collection_id = $1 AND name = $2")
+        .bind(collection.key)
+        .bind(id.as_str().to_owned())
+        .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)? as usize)))
+        .fetch_optional(&mut **transaction)
+        .await
+        .map_err(Fault::internal("reading a user"))?
+        .ok_or_else(|| Fault::UserNotFound(id.clone()))
+}
+
+async fn vectors_of(transaction: &mut Transaction<'static, Any>, user: i64) -> sqlx::Result<Vec<Vec<f32>>> {
+    sqlx::query("SELECT embedding FROM faces WHERE user_id = $1 ORDER BY face_id")
+        .bind(user)
+        .try_map(|row: AnyRow| Ok(floats_of(row.try_get(0)?)))
+        .fetch_all(&mut **transaction)
+        .await
+}
+
+/// Those of these faces that the collection has, with their owners.
+async fn candidates(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    faces: &[FaceId],
+) -> sqlx::Result<Vec<Candidate>> {
+    let statement = format!(
+        "SELECT faces.face_id, faces.embedding, users.id, users.name FROM faces LEFT JOIN users ON users.id = faces.user_id \
+         WHERE faces.collection_id = $1 AND faces.face_id IN ({})",
+        placeholders(2, faces.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false).bind(collection.key);
+    for face in faces {
+        query = query.bind(face.as_bytes().to_vec());
+    }
+    let candidate = |row: AnyRow| {
+        let name = row.try_get::<Option<String>, _>(3)?.map(UserId::try_from).transpose().map_err(decode_error)?;
+        let owner = row.try_get::<Option<i64>, _>(2)?.zip(name);
+        Ok(Candidate { id: face_id_of(&row, 0)?, owner, embedding: floats_of(row.try_get(1)?) })
+    };
+    query.try_map(candidate).fetch_all(&mut **transaction).await
+}
+
+/// Gives faces to a user, or to nobody.
+async fn own(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    faces: &[FaceId],
+    user: Option<i64>,
+) -> sqlx::Result<()> {
+    for face in faces {
+        sqlx::query("UPDATE faces SET user_id = $1 WHERE collection_id = $2 AND face_id = $3")
+            .bind(user)
+            .bind(collection.key)
+            .bind(face.as_bytes().to_vec())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Brings a user's vector and number of faces up to date with its faces; the number.
+async fn refresh(transaction: &mut Transaction<'static, Any>, user: i64, revision: i64) -> sqlx::Result<usize> {
+    let vectors = vectors_of(transaction, user).await?;
+    sqlx::query("UPDATE users SET embedding = $1, face_count = $2, revision = $3 WHERE id = $4")
+        .bind(mean_direction(&vectors).map(|vector| bytes_of(&vector)))
+        .bind(vectors.len() as i64)
+        .bind(revision)
+        .bind(user)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(vectors.len())
+}
+
+async fn count_users(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    more: i64,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE collections SET user_count = user_count + $1 WHERE id = $2")
+        .bind(more)
+        .bind(collection.key)
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+/// The faces that the same request changed when it came before; `None` when it comes for the first time.
+/// Fails with [`Fault::TokenMismatch`] when its token came with another request.
+async fn replayed(
+    transaction: &mut Transaction<'static, Any>,
+    account: &AccountId,
+    token: Option<&Token>,
+) -> Result<Option<Vec<FaceId>>, Fault> {
+    let Some(token) = token else { return Ok(None) };
+    let known = sqlx::query(
+        "SELECT request, changed FROM client_tokens WHERE account = $1 AND token = $2 AND created_at_ms > $3",
+    )
+    .bind(account.as_str())
+    .bind(token.token.as_str().to_owned())
+    .bind(now_ms() - TOKEN_LIFE_MS)
+    .try_map(|row: AnyRow| Ok((row.try_get::<Vec<u8>, _>(0)?, row.try_get::<Vec<u8>, _>(1)?)))
+    .fetch_optional(&mut **transaction)
+    .await
+    .map_err(Fault::internal("reading a client's token"))?;
+    match known {
+        None => Ok(None),
+        Some((request, changed)) if request == token.request => {
+            Ok(Some(changed.as_chunks().0.iter().map(|bytes| FaceId::from_bytes(*bytes)).collect()))
+        }
+        Some(_) => Err(Fault::TokenMismatch(token.token.clone())),
+    }
+}
+
+/// Remembers what a request with a token changed, and forgets old tokens.
+async fn remember(
+    transaction: &mut Transaction<'static, Any>,
+    account: &AccountId,
+    token: Option<Token>,
+    changed: &[FaceId],
+) -> sqlx::Result<()> {
+    let Some(token) = token else { return Ok(()) };
+    let now = now_ms();
+    sqlx::query("DELETE FROM client_tokens WHERE created_at_ms <= $1")
+        .bind(now - TOKEN_LIFE_MS)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query(
+        "INSERT INTO client_tokens (account, token, request, changed, created_at_ms) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(account.as_str().to_owned())
+    .bind(token.token.as_str().to_owned())
+    .bind(token.request)
+    .bind(changed.iter().flat_map(|face| *face.as_bytes()).collect::<Vec<u8>>())
+    .bind(now)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}

@@ -1,0 +1,384 @@
+//! Requests and replies of the operations on users.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{self, ClientRequestToken, CollectionId, FaceId, Fault, Percent, QualityFilter, UserId};
+use crate::operations::{self, UserProbe};
+use crate::wire::errors::Rejection;
+use crate::wire::validation::{Checks, whole_number};
+
+use super::{FaceDetail, Float, Image, Input, Object, collection_id, image, page_of, quality_filter, threshold_or};
+
+/// The most users of a page or of a search; also what a caller gets who names no number.
+const MOST_USERS: i64 = 500;
+/// The most faces of one association.
+const MOST_FACES: usize = 100;
+/// The service's default threshold of an association.
+const ASSOCIATION_THRESHOLD: f32 = 75.0;
+
+fn user_id(checks: &mut Checks, id: Option<String>) -> Option<UserId> {
+    checks.required("userId", id, UserId::try_from)
+}
+
+fn token(checks: &mut Checks, token: Option<String>) -> Option<ClientRequestToken> {
+    checks.optional("clientRequestToken", token, ClientRequestToken::try_from)
+}
+
+fn face_ids(checks: &mut Checks, ids: Option<Vec<String>>) -> Option<Vec<FaceId>> {
+    checks.required_list("faceIds", ids, (1, MOST_FACES), FaceId::try_from)
+}
+
+fn max_users(checks: &mut Checks, max: Option<i64>) -> u32 {
+    checks.optional("maxUsers", max, whole_number(1, MOST_USERS)).unwrap_or(MOST_USERS as u32)
+}
+
+/// CreateUser's and DeleteUser's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UserRequest {
+    collection_id: Option<String>,
+    user_id: Option<String>,
+    client_request_token: Option<String>,
+}
+
+impl Input for UserRequest {
+    type Command = operations::UserRequest;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let user_id = user_id(&mut checks, self.user_id);
+        let token = token(&mut checks, self.client_request_token);
+        let (collection_id, user_id) = checks.finish(collection_id.zip(user_id))?;
+        Ok(operations::UserRequest { collection_id, user_id, token })
+    }
+}
+
+/// ListUsers' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListUsersRequest {
+    collection_id: Option<String>,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+}
+
+impl Input for ListUsersRequest {
+    type Command = (CollectionId, operations::PageRequest);
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let mut page = page_of(&mut checks, self.max_results, self.next_token, (1, MOST_USERS));
+        page.max_results.get_or_insert(MOST_USERS as u32);
+        checks.finish(collection_id.zip(Some(page)))
+    }
+}
+
+/// AssociateFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AssociateFacesRequest {
+    collection_id: Option<String>,
+    user_id: Option<String>,
+    face_ids: Option<Vec<String>>,
+    user_match_threshold: Option<f64>,
+    client_request_token: Option<String>,
+}
+
+impl Input for AssociateFacesRequest {
+    type Command = (operations::UserRequest, Vec<FaceId>, Percent);
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let user_id = user_id(&mut checks, self.user_id);
+        let face_ids = face_ids(&mut checks, self.face_ids);
+        let threshold =
+            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, ASSOCIATION_THRESHOLD);
+        let token = token(&mut checks, self.client_request_token);
+        let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
+        Ok((operations::UserRequest { collection_id, user_id, token }, face_ids, threshold))
+    }
+}
+
+/// DisassociateFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DisassociateFacesRequest {
+    collection_id: Option<String>,
+    user_id: Option<String>,
+    face_ids: Option<Vec<String>>,
+    client_request_token: Option<String>,
+}
+
+impl Input for DisassociateFacesRequest {
+    type Command = (operations::UserRequest, Vec<FaceId>);
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let user_id = user_id(&mut checks, self.user_id);
+        let face_ids = face_ids(&mut checks, self.face_ids);
+        let token = token(&mut checks, self.client_request_token);
+        let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
+        Ok((operations::UserRequest { collection_id, user_id, token }, face_ids))
+    }
+}
+
+/// SearchUsers' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchUsersRequest {
+    collection_id: Option<String>,
+    user_id: Option<String>,
+    face_id: Option<String>,
+    user_match_threshold: Option<f64>,
+    max_users: Option<i64>,
+}
+
+impl Input for SearchUsersRequest {
+    type Command = operations::SearchUsers;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let user_id = checks.optional("userId", self.user_id, UserId::try_from);
+        let face_id = checks.optional("faceId", self.face_id, FaceId::try_from);
+        let threshold =
+            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, super::DEFAULT_THRESHOLD);
+        let max_users = max_users(&mut checks, self.max_users);
+        let collection_id = checks.finish(collection_id)?;
+        let probe = match (user_id, face_id) {
+            (Some(id), None) => UserProbe::User(id),
+            (None, Some(id)) => UserProbe::Face(id),
+            (Some(_), Some(_)) | (None, None) => return Err(Fault::InvalidParameters.into()),
+        };
+        Ok(operations::SearchUsers { collection_id, probe, max_users, threshold })
+    }
+}
+
+/// SearchUsersByImage's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchUsersByImageRequest {
+    collection_id: Option<String>,
+    image: Option<Object<Image>>,
+    user_match_threshold: Option<f64>,
+    max_users: Option<i64>,
+    quality_filter: Option<String>,
+}
+
+impl Input for SearchUsersByImageRequest {
+    type Command = operations::SearchUsersByImage;
+
+    fn parse(self) -> Result<Self::Command, Rejection> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let image = image(&mut checks, "image", self.image);
+        let threshold =
+            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, super::DEFAULT_THRESHOLD);
+        let max_users = max_users(&mut checks, self.max_users);
+        let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
+        let (collection_id, image) = checks.finish(collection_id.zip(image))?;
+        Ok(operations::SearchUsersByImage {
+            collection_id,
+            image: image.bytes()?,
+            max_users,
+            threshold,
+            quality_filter,
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct User {
+    user_id: String,
+    user_status: &'static str,
+}
+
+impl From<domain::User> for User {
+    fn from(user: domain::User) -> Self {
+        Self { user_status: user.status(), user_id: user.id.to_string() }
+    }
+}
+
+/// ListUsers' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListUsersResponse {
+    users: Vec<User>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+impl From<operations::UserPage> for ListUsersResponse {
+    fn from(page: operations::UserPage) -> Self {
+        Self { users: page.users.into_iter().map(User::from).collect(), next_token: page.next_token }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FaceReference {
+    face_id: String,
+}
+
+impl From<FaceId> for FaceReference {
+    fn from(id: FaceId) -> Self {
+        Self { face_id: id.to_string() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UnsuccessfulFace {
+    face_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<Float>,
+    reasons: [&'static str; 1],
+}
+
+/// The faces of an association that were left as they are.
+fn unsuccessful(outcome: &operations::Association) -> Vec<UnsuccessfulFace> {
+    let face = |id: &FaceId, user_id, confidence, reason| UnsuccessfulFace {
+        face_id: id.to_string(),
+        user_id,
+        confidence,
+        reasons: [reason],
+    };
+    let not_found = outcome.not_found.iter().map(|id| face(id, None, None, "FACE_NOT_FOUND"));
+    let of_others = outcome
+        .of_others
+        .iter()
+        .map(|(id, owner)| face(id, Some(owner.to_string()), None, "ASSOCIATED_TO_A_DIFFERENT_USER"));
+    let unlike = outcome.unlike.iter().map(|(id, alike)| face(id, None, Some((*alike).into()), "LOW_MATCH_CONFIDENCE"));
+    not_found.chain(of_others).chain(unlike).collect()
+}
+
+/// AssociateFaces' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AssociateFacesResponse {
+    associated_faces: Vec<FaceReference>,
+    unsuccessful_face_associations: Vec<UnsuccessfulFace>,
+    user_status: &'static str,
+}
+
+impl From<operations::Association> for AssociateFacesResponse {
+    fn from(outcome: operations::Association) -> Self {
+        Self {
+            unsuccessful_face_associations: unsuccessful(&outcome),
+            user_status: outcome.user.status(),
+            associated_faces: outcome.changed.into_iter().map(FaceReference::from).collect(),
+        }
+    }
+}
+
+/// DisassociateFaces' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DisassociateFacesResponse {
+    disassociated_faces: Vec<FaceReference>,
+    unsuccessful_face_disassociations: Vec<UnsuccessfulFace>,
+    user_status: &'static str,
+}
+
+impl From<operations::Association> for DisassociateFacesResponse {
+    fn from(outcome: operations::Association) -> Self {
+        Self {
+            unsuccessful_face_disassociations: unsuccessful(&outcome),
+            user_status: outcome.user.status(),
+            disassociated_faces: outcome.changed.into_iter().map(FaceReference::from).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UserMatch {
+    similarity: Float,
+    user: User,
+}
+
+fn user_matches(matches: Vec<(Percent, domain::User)>) -> Vec<UserMatch> {
+    let found =
+        |(similarity, user): (Percent, domain::User)| UserMatch { similarity: similarity.into(), user: user.into() };
+    matches.into_iter().map(found).collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SearchedUser {
+    user_id: String,
+}
+
+/// SearchUsers' reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchUsersResponse {
+    user_matches: Vec<UserMatch>,
+    face_model_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_face: Option<FaceReference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_user: Option<SearchedUser>,
+}
+
+impl From<operations::UserSearch> for SearchUsersResponse {
+    fn from(result: operations::UserSearch) -> Self {
+        let (searched_face, searched_user) = match result.probe {
+            UserProbe::Face(id) => (Some(id.into()), None),
+            UserProbe::User(id) => (None, Some(SearchedUser { user_id: id.to_string() })),
+        };
+        Self {
+            user_matches: user_matches(result.matches),
+            face_model_version: result.model_version.to_string(),
+            searched_face,
+            searched_user,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SearchedFaceDetails {
+    face_detail: FaceDetail,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UnsearchedFace {
+    /// In the plural here, and only here.
+    face_details: FaceDetail,
+    reasons: Vec<&'static str>,
+}
+
+/// SearchUsersByImage's reply.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchUsersByImageResponse {
+    user_matches: Vec<UserMatch>,
+    face_model_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_face: Option<SearchedFaceDetails>,
+    unsearched_faces: Vec<UnsearchedFace>,
+}
+
+impl From<operations::UserImageSearch> for SearchUsersByImageResponse {
+    fn from(result: operations::UserImageSearch) -> Self {
+        let unsearched = |face: operations::UnindexedFace| UnsearchedFace {
+            face_details: face.detail.into(),
+            reasons: face.reasons.into_iter().map(domain::Reason::name).collect(),
+        };
+        Self {
+            user_matches: user_matches(result.matches),
+            face_model_version: result.model_version.to_string(),
+            searched_face: result.searched.map(|detail| SearchedFaceDetails { face_detail: detail.into() }),
+            unsearched_faces: result.unsearched.into_iter().map(unsearched).collect(),
+        }
+    }
+}
