@@ -32,9 +32,9 @@ pub enum Command {
     Models(ModelsDir),
     /// Ask a running server whether it is ready; exit with 0 if it is (for container health checks).
     Healthcheck {
-        /// Address of the server.
-        #[arg(long, env = "REKOLLECT_HEALTHCHECK", default_value = "127.0.0.1:7350")]
-        address: String,
+        /// Where it listens; the loopback address stands in for "every address".
+        #[arg(long, env = "REKOLLECT_LISTEN", default_value = "127.0.0.1:7350", value_parser = address)]
+        listen: SocketAddr,
     },
 }
 
@@ -50,7 +50,7 @@ pub struct ModelsDir {
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
     /// Address and port to listen on; port 0 takes a free one and prints it.
-    #[arg(long, env = "REKOLLECT_LISTEN", default_value = "127.0.0.1:7350")]
+    #[arg(long, env = "REKOLLECT_LISTEN", default_value = "127.0.0.1:7350", value_parser = address)]
     pub listen: SocketAddr,
     /// Who may connect. This version checks no signatures: any other address than loopback needs `open` in so many words.
     #[arg(long, env = "REKOLLECT_AUTH", value_enum, default_value_t = Auth::Loopback)]
@@ -74,7 +74,7 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_PACK")]
     pub pack: Option<String>,
     /// Region in the ARNs of replies.
-    #[arg(long, env = "REKOLLECT_REGION", default_value = "us-east-1")]
+    #[arg(long, env = "REKOLLECT_REGION", default_value = "us-east-1", value_parser = region)]
     pub region: String,
     /// Account that owns the collections: twelve digits.
     #[arg(long, env = "REKOLLECT_ACCOUNT", default_value = "000000000000")]
@@ -83,7 +83,7 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// Vision workers, one thread and one set of models each; without it, one a core.
-    #[arg(long, env = "REKOLLECT_WORKERS", value_parser = value_parser!(u32).range(1..=1024))]
+    #[arg(long, env = "REKOLLECT_WORKERS", value_parser = value_parser!(u32).range(1..=256))]
     pub workers: Option<u32>,
     /// Images that may wait for a worker; beyond, callers get the throttling error at once.
     #[arg(long, env = "REKOLLECT_QUEUE", default_value = "64", value_parser = value_parser!(u32).range(1..=65_536))]
@@ -95,7 +95,7 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_MAX_CONNECTIONS", default_value = "1024", value_parser = value_parser!(u32).range(1..=65_536))]
     pub max_connections: u32,
     /// Seconds for a request's head to arrive, and for an idle connection to stay open.
-    #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", default_value = "20", value_parser = seconds)]
+    #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", default_value = "20", value_parser = seconds_from_one)]
     pub header_timeout: Duration,
     /// Largest request body in bytes (a 5 MiB image is 6.7 MiB of base64).
     #[arg(long, env = "REKOLLECT_MAX_BODY", default_value = "16777216", value_parser = value_parser!(u32).range(1..))]
@@ -104,10 +104,10 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_MAX_BODIES", default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
     pub max_bodies: u32,
     /// Seconds within which a request's body has to arrive.
-    #[arg(long, env = "REKOLLECT_BODY_TIMEOUT", default_value = "60", value_parser = seconds)]
+    #[arg(long, env = "REKOLLECT_BODY_TIMEOUT", default_value = "60", value_parser = seconds_from_one)]
     pub body_timeout: Duration,
-    /// Most pixels of an image that is decoded; bounds the memory of a worker.
-    #[arg(long, env = "REKOLLECT_MAX_PIXELS", default_value = "100000000")]
+    /// Most pixels of an image that is decoded; bounds the memory of a worker: about 3 bytes a pixel, 11 for a 16-bit PNG.
+    #[arg(long, env = "REKOLLECT_MAX_PIXELS", default_value = "100000000", value_parser = value_parser!(u64).range(6400..))]
     pub max_pixels: u64,
     /// Seconds that requests in progress get to finish after SIGTERM or SIGINT.
     #[arg(long, env = "REKOLLECT_SHUTDOWN_TIMEOUT", default_value = "30", value_parser = seconds)]
@@ -152,7 +152,21 @@ pub enum LogFormat {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_secs).map_err(|_| "a whole number of seconds".to_owned())
+    let seconds = text.parse().ok().filter(|seconds| (0..=3600).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| "a whole number of seconds, 3600 at most".to_owned())
+}
+
+fn seconds_from_one(text: &str) -> Result<Duration, String> {
+    seconds(text).and_then(|time| if time.is_zero() { Err("at least one second".to_owned()) } else { Ok(time) })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:7350".to_owned())
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let valid = !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if valid { Ok(text.to_owned()) } else { Err("a region is made of a-z, 0-9 and -, such as us-east-1".to_owned()) }
 }
 
 #[cfg(test)]
@@ -171,6 +185,21 @@ mod tests {
         assert!(settings(&["--listen", "[::1]:0"]).check().is_ok());
         assert!(settings(&["--listen", "0.0.0.0:7350"]).check().unwrap_err().contains("REKOLLECT_AUTH=open"));
         assert!(settings(&["--listen", "0.0.0.0:7350", "--auth", "open"]).check().is_ok());
+    }
+
+    #[test]
+    fn values_that_no_server_could_work_with_are_refused() {
+        for bad in [
+            ["--listen", "localhost"],
+            ["--header-timeout", "0"],
+            ["--body-timeout", "18446744073709551615"],
+            ["--max-pixels", "0"],
+            ["--region", "Foo bar"],
+            ["--workers", "100000"],
+            ["--queue", "0"],
+        ] {
+            assert!(Cli::try_parse_from(["rekollect", "serve"].iter().chain(&bad)).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

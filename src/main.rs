@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use rekollect::config::{Cli, Command, ModelsDir};
+use rekollect::vision::Runtime;
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::{server, telemetry};
 
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
                 .and_then(|runtime| runtime.block_on(server::serve(*settings)))
         }
         Command::Models(ModelsDir { models_dir }) => models(&models_dir),
-        Command::Healthcheck { address } => healthcheck(&address),
+        Command::Healthcheck { listen } => healthcheck(listen),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,11 +62,21 @@ fn models(models_dir: &Path) -> Result<(), Box<dyn Error>> {
             )?;
         }
     }
+    match Runtime::load(None, models_dir) {
+        Ok(_) => writeln!(out, "ONNX Runtime: loads")?,
+        Err(error) => {
+            default_is_whole = false;
+            writeln!(out, "ONNX Runtime: {error}")?;
+        }
+    }
     if default_is_whole { Ok(()) } else { Err("the default pack cannot be served".into()) }
 }
 
 /// Asks a server whether it is ready.
-fn healthcheck(address: &str) -> Result<(), Box<dyn Error>> {
+fn healthcheck(mut address: SocketAddr) -> Result<(), Box<dyn Error>> {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
     let timeout = Some(Duration::from_secs(5));
     let mut connection = TcpStream::connect(address)?;
     connection.set_read_timeout(timeout)?;

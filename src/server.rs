@@ -34,23 +34,24 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     settings.check()?;
     // Bound first: a taken port is told before the weights are loaded.
-    let listener =
-        TcpListener::bind(settings.listen).await.map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
+    let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
+        format!("cannot listen on {}: {e}; choose another address with --listen (REKOLLECT_LISTEN)", settings.listen)
+    })?;
     let address = listener.local_addr()?;
     let workers =
         settings.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
-    let (front, store_kind) = front(&settings, workers).await?;
+    let front = front(&settings, workers).await?;
     let front = Arc::new(front);
     tracing::info!(
         %address,
         pack = front.service.pack.name,
         face_model_version = front.service.pack.face_model_version.as_str(),
-        store = store_kind,
+        store = front.service.store.place(),
         workers,
         start_ms = started.elapsed().as_millis() as u64,
         "serving"
     );
-    if settings.auth == Auth::Open {
+    if settings.auth == Auth::Open && !address.ip().is_loopback() {
         tracing::warn!("REKOLLECT_AUTH=open: everybody who reaches the address may read, add and delete faces");
     }
     // Caught from before the server says that it is ready: whoever waits for that may stop it at once.
@@ -90,16 +91,23 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         });
     };
     drop(listener);
-    tracing::info!(signal, "stopping: requests in progress finish, new ones are refused");
-    if tokio::time::timeout(settings.shutdown_timeout, open.shutdown()).await.is_err() {
-        tracing::warn!("connections that are open at the end of the shutdown timeout are cut off");
+    let at_most_s = settings.shutdown_timeout.as_secs();
+    tracing::info!(signal, at_most_s, "stopping: requests in progress finish; a second signal stops at once");
+    let stopped = tokio::select! {
+        () = open.shutdown() => true,
+        () = tokio::time::sleep(settings.shutdown_timeout) => false,
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+    };
+    if !stopped {
+        tracing::warn!("connections that are still open are cut off");
     }
     front.service.store.close().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn front(settings: &Settings, workers: usize) -> Result<(Front, &'static str), Box<dyn Error>> {
+async fn front(settings: &Settings, workers: usize) -> Result<Front, Box<dyn Error>> {
     let (models_dir, library) = (settings.models.models_dir.clone(), settings.onnxruntime.clone());
     let (pack_name, queue) = (settings.pack.clone(), settings.queue as usize);
     // Loading weights is work of a second core while the store opens.
@@ -122,14 +130,13 @@ async fn front(settings: &Settings, workers: usize) -> Result<(Front, &'static s
         region: settings.region.clone(),
         image_limits: settings.image_limits(),
     };
-    let front = Front {
+    Ok(Front {
         service,
         requests: Semaphore::new(settings.max_requests as usize),
         body_bytes: Semaphore::new(settings.max_bodies as usize),
         max_body: settings.max_body as usize,
         body_timeout: settings.body_timeout,
-    };
-    Ok((front, if settings.database_url.is_some() { "postgres" } else { "sqlite" }))
+    })
 }
 
 fn announce(address: SocketAddr, region: &str) {

@@ -11,12 +11,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// sqlx warns with the value of a URL parameter that it does not know: a mistyped password among them.
-const QUIET: &str = "info,ort=warn,sqlx=error";
+/// sqlx warns with the value of a URL parameter that it does not know, a mistyped password among them: never shown.
+const NEVER_SHOWN: &str = "sqlx_postgres::options=off";
 
-/// Sends log lines to standard error. `RUST_LOG` overrides the level (`info`).
+/// Sends log lines to standard error. `RUST_LOG` sets what is shown, `info` and above unless it says otherwise.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
+    let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let filter = EnvFilter::new(wanted.as_deref().unwrap_or("info,ort=warn,sqlx=warn"))
+        .add_directive(NEVER_SHOWN.parse().expect("a directive"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

@@ -79,9 +79,9 @@ pub enum Fault {
     /// The token is not one that this listing gave out.
     #[error("the pagination token does not belong to this listing")]
     InvalidPaginationToken,
-    /// Every worker is busy and the queue is full.
-    #[error("overloaded")]
-    Overloaded,
+    /// There is more work than there is room for; which limit was reached.
+    #[error("overloaded: {0}")]
+    Overloaded(&'static str),
     /// Something broke that no client can mend.
     #[error("{context}: {source}")]
     Internal {

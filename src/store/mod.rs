@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::{Stream, StreamExt};
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, SqlStr, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, SqlStr, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::domain::{
@@ -41,6 +41,9 @@ const POSTGRES: [(i64, &str, &str); 3] = [
 /// How long a request waits for a connection before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the database may take to give a sign of life.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// SQLite: a write-ahead log so that readers never wait, and a sync at each commit so that what was acknowledged survives a
 /// power cut.
 const SQLITE_SETTINGS: &str =
@@ -52,6 +55,7 @@ pub struct Store {
     pool: AnyPool,
     /// SQLite has one writer: here the others queue in order instead of polling for the file's lock.
     writers: Arc<Semaphore>,
+    place: String,
 }
 
 /// A collection as the store knows it at one moment.
@@ -110,8 +114,13 @@ pub enum OpenError {
     )]
     UnknownUrl,
     /// The database cannot be reached, or refuses.
-    #[error("cannot open the database: {0}")]
-    Connect(#[from] sqlx::Error),
+    #[error("cannot open the database {place}: {source} (in a URL, a password has to be percent-encoded)")]
+    Connect {
+        /// Where it is, without a password.
+        place: String,
+        /// What went wrong.
+        source: sqlx::Error,
+    },
     /// The schema cannot be brought up to date.
     #[error("cannot bring the database's schema up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -122,34 +131,45 @@ impl Store {
     pub async fn open(database_url: Option<&str>, data_dir: &Path, connections: u32) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
-        match database_url {
+        // An empty variable is as good as none.
+        match database_url.filter(|url| !url.is_empty()) {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                let pool = options.connect(url).await?;
+                let place = without_password(url);
+                let fail = |source| OpenError::Connect { place: place.clone(), source };
+                // A pool would go on trying until its timeout, and then tell of that.
+                AnyConnection::connect(url).await.map_err(fail)?.close().await.map_err(fail)?;
+                let pool = options.connect(url).await.map_err(fail)?;
                 migrator(POSTGRES).run(&pool).await?;
-                Ok(Self { pool, writers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) })
+                Ok(Self { pool, writers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), place })
             }
             Some(_) => Err(OpenError::UnknownUrl),
             None => {
-                let url = sqlite_url(data_dir)?;
-                let pool = options
-                    .after_connect(|connection, _| {
-                        Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(drop) })
-                    })
-                    .connect(&url)
-                    .await?;
+                let file = sqlite_file(data_dir)?;
+                let (url, place) = (sqlite_url(&file), file);
+                let fail = |source| OpenError::Connect { place: place.clone(), source };
+                let mut first = AnyConnection::connect(&url).await.map_err(fail)?;
+                first.execute(SQLITE_SETTINGS).await.map_err(fail)?;
+                first.close().await.map_err(fail)?;
+                let options = options.after_connect(|connection, _| {
+                    Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(drop) })
+                });
+                let pool = options.connect(&url).await.map_err(fail)?;
                 migrator(SQLITE).run(&pool).await?;
-                Ok(Self { pool, writers: Arc::new(Semaphore::new(1)) })
+                Ok(Self { pool, writers: Arc::new(Semaphore::new(1)), place })
             }
         }
     }
 
-    /// Whether the database answers.
+    /// Where the store is, without a password: for the log.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether the database answers, and soon: whoever asks has a timeout of their own.
     pub async fn ping(&self) -> Result<(), Fault> {
-        sqlx::query("SELECT 1")
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(Fault::internal("asking the database for a sign of life"))
+        const CONTEXT: &str = "asking the database for a sign of life";
+        let answer = tokio::time::timeout(PING_TIMEOUT, sqlx::query("SELECT 1").execute(&self.pool)).await;
+        answer.map_err(Fault::internal(CONTEXT))?.map(drop).map_err(Fault::internal(CONTEXT))
     }
 
     /// Closes every connection, after the requests that hold one.
@@ -571,14 +591,26 @@ fn migrator<const N: usize>(steps: [(i64, &'static str, &'static str); N]) -> Mi
     Migrator::with_migrations(steps.map(migration).into())
 }
 
-fn sqlite_url(data_dir: &Path) -> Result<String, OpenError> {
+/// The SQLite file of a data folder, which is made, for its owner alone, if it does not exist.
+fn sqlite_file(data_dir: &Path) -> Result<String, OpenError> {
+    use std::os::unix::fs::DirBuilderExt;
     let fail = |reason: String| OpenError::DataDir { path: data_dir.display().to_string(), reason };
-    std::fs::create_dir_all(data_dir).map_err(|e| fail(e.to_string()))?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| fail(e.to_string()))?;
     let file = std::path::absolute(data_dir).map_err(|e| fail(e.to_string()))?.join("rekollect.db");
-    let path = file.to_str().ok_or_else(|| fail("its name is not UTF-8".to_owned()))?;
+    file.to_str().map(str::to_owned).ok_or_else(|| fail("its name is not UTF-8".to_owned()))
+}
+
+fn sqlite_url(file: &str) -> String {
     // What a URL would take for its own.
-    let path = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-    Ok(format!("sqlite://{path}?mode=rwc"))
+    let path = file.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    format!("sqlite://{path}?mode=rwc")
+}
+
+/// A database URL for the log: without user, password and parameters, any of which may be a secret.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    format!("{scheme}://{}", place.split(['?', '#']).next().unwrap_or_default())
 }
 
 /// `$first, ...`: `count` numbered placeholders.
@@ -647,4 +679,18 @@ fn face_of(row: &AnyRow) -> sqlx::Result<Face> {
         bounding_box: BoundingBox { left: number(3)?, top: number(4)?, width: number(5)?, height: number(6)? },
         confidence: Percent::clamped(number(7)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_gets_a_database_url_without_secrets() {
+        for url in
+            ["postgres://me:p@ss@db:5432/faces?password=x", "postgres://db:5432/faces#x", "postgres://db:5432/faces"]
+        {
+            assert_eq!(without_password(url), "postgres://db:5432/faces");
+        }
+    }
 }

@@ -58,7 +58,7 @@ impl Engine {
         });
         match self.jobs.try_send(job) {
             Ok(()) => answer.await.map_err(Fault::internal("a vision worker ended while it held the request"))?,
-            Err(TrySendError::Full(_)) => Err(Fault::Overloaded),
+            Err(TrySendError::Full(_)) => Err(Fault::Overloaded("the queue of images is full")),
             Err(TrySendError::Disconnected(_)) => {
                 Err(Fault::internal("handing an image to the workers")("no vision worker is left"))
             }

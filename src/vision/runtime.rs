@@ -15,13 +15,13 @@ pub struct Runtime {
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// No usable shared library.
-    #[error("cannot load ONNX Runtime from {path}: {reason}; fetch it with `{remedy}`")]
+    #[error("cannot load ONNX Runtime from {path}: {reason}; {remedy}")]
     Library {
         /// Where it was looked for.
         path: PathBuf,
         /// What went wrong.
         reason: String,
-        /// The command that fetches it.
+        /// What to do about it.
         remedy: String,
     },
     /// A graph that the library does not take.
@@ -39,7 +39,10 @@ impl Runtime {
     pub fn load(library: Option<&Path>, models_dir: &Path) -> Result<Self, RuntimeError> {
         let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
         let path = library.map_or_else(|| models_dir.join("runtime").join(name), Path::to_path_buf);
-        let remedy = format!("python3 {}", models_dir.join("setup.py").display());
+        let remedy = match library {
+            Some(_) => "name another library with --onnxruntime, or none".to_owned(),
+            None => format!("fetch it with `python3 {}`", models_dir.join("setup.py").display()),
+        };
         let fail = |reason: String| RuntimeError::Library { path: path.clone(), reason, remedy: remedy.clone() };
         if !path.is_file() {
             return Err(fail("no such file".to_owned()));

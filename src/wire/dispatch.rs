@@ -24,6 +24,8 @@ use super::shapes::{self, Input};
 /// No operation has a name of half this length.
 const LONGEST_NAME: usize = 64;
 
+const OUT_OF_BODIES: Fault = Fault::Overloaded("the memory for bodies is used up");
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
@@ -59,7 +61,7 @@ async fn answer(
     stages: &Stages,
 ) -> Result<Vec<u8>, Rejection> {
     let body = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
-    let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded)?;
+    let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
     run(&front.service, operation, body, stages).await
 }
 
@@ -173,8 +175,14 @@ fn from_json<I: DeserializeOwned>(body: &[u8]) -> Result<I, Rejection> {
     use serde_json::error::Category;
     let parsed = serde_json::from_slice::<shapes::Object<I>>(body);
     parsed.map(|shapes::Object(input)| input).map_err(|error| match error.classify() {
-        Category::Data => Rejection::Serialization(type_error(&error.to_string()).map(str::to_owned)),
-        Category::Syntax | Category::Eof | Category::Io => Rejection::Serialization(None),
+        Category::Data => Rejection::Serialization {
+            text: type_error(&error.to_string()),
+            detail: format!("a member of another type before line {} column {}", error.line(), error.column()),
+        },
+        Category::Syntax | Category::Eof | Category::Io => Rejection::Serialization {
+            text: None,
+            detail: format!("no JSON at line {} column {}", error.line(), error.column()),
+        },
     })
 }
 
@@ -208,16 +216,17 @@ async fn receive<'a>(front: &'a Front, headers: &HeaderMap, body: Body) -> Resul
 
 async fn read(front: &Front, mut body: Body) -> Result<Received<'_>, Rejection> {
     let mut bytes = Vec::new();
-    let mut share = front.body_bytes.try_acquire_many(0).map_err(|_| Fault::Overloaded)?;
+    let mut share = front.body_bytes.try_acquire_many(0).map_err(|_| OUT_OF_BODIES)?;
     while let Some(frame) = body.frame().await {
         // The client said more than it sent: what came is no JSON.
-        let frame = frame.map_err(|_| Rejection::Serialization(None))?;
+        let frame =
+            frame.map_err(|_| Rejection::Serialization { text: None, detail: "the body is cut off".to_owned() })?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > front.max_body {
             return Err(Rejection::BodyTooLarge);
         }
         let length = u32::try_from(data.len()).map_err(|_| Rejection::BodyTooLarge)?;
-        share.merge(front.body_bytes.try_acquire_many(length).map_err(|_| Fault::Overloaded)?);
+        share.merge(front.body_bytes.try_acquire_many(length).map_err(|_| OUT_OF_BODIES)?);
         bytes.extend_from_slice(&data);
     }
     Ok(Received { bytes, _share: share })

@@ -18,7 +18,12 @@ pub enum Rejection {
     /// No operation of that name.
     UnknownOperation,
     /// Not JSON, or a member of another type.
-    Serialization(Option<String>),
+    Serialization {
+        /// What the client is told.
+        text: Option<&'static str>,
+        /// What the log says: where, never what.
+        detail: String,
+    },
     /// Members that break the model's constraints.
     Validation(Vec<Violation>),
     /// The body is larger than the configured limit.
@@ -50,7 +55,7 @@ impl Rejection {
     pub fn reply(&self) -> ErrorReply {
         match self {
             Self::UnknownOperation => framework(StatusCode::BAD_REQUEST, "UnknownOperationException", None),
-            Self::Serialization(text) => framework(StatusCode::BAD_REQUEST, "SerializationException", text.as_deref()),
+            Self::Serialization { text, .. } => framework(StatusCode::BAD_REQUEST, "SerializationException", *text),
             Self::BodyTooLarge => framework(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", None),
             Self::BodyTimeout => framework(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", None),
             Self::Validation(violations) => {
@@ -68,7 +73,11 @@ impl Rejection {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::Fault(fault) => Some(fault.to_string()),
-            _ => None,
+            Self::Serialization { detail, .. } => Some(detail.clone()),
+            Self::Validation(violations) => {
+                Some(violations.iter().map(|broken| broken.path.as_str()).collect::<Vec<_>>().join(", "))
+            }
+            Self::UnknownOperation | Self::BodyTooLarge | Self::BodyTimeout => None,
         }
     }
 }
@@ -125,11 +134,11 @@ fn service(fault: &Fault) -> ErrorReply {
         Fault::TooManyTags => {
             ("ServiceQuotaExceededException", format!("A resource cannot have more than {MAX_TAGS} tags"))
         }
-        Fault::Overloaded => ("ThrottlingException", "Service Unavailable".to_owned()),
+        Fault::Overloaded(_) => ("ThrottlingException", "Service Unavailable".to_owned()),
         Fault::Internal { .. } => ("InternalServerError", "Internal server error".to_owned()),
     };
     let status = match fault {
-        Fault::Overloaded | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::Overloaded(_) | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     ErrorReply {
