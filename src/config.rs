@@ -58,7 +58,7 @@ pub struct Settings {
     /// Folder for the SQLite file; made if it does not exist.
     #[arg(long, env = "REKOLLECT_DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
-    /// Where collections are kept: `postgres://user:password@host/database`; without it, a SQLite file in the data folder.
+    /// Where collections are kept: `postgres://user:password@host/database` (the password percent-encoded); without it, a SQLite file in the data folder.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Connections to the database.

@@ -114,7 +114,7 @@ pub enum OpenError {
     )]
     UnknownUrl,
     /// The database cannot be reached, or refuses.
-    #[error("cannot open the database {place}: {source} (in a URL, a password has to be percent-encoded)")]
+    #[error("cannot open the database {place}: {source}")]
     Connect {
         /// Where it is, without a password.
         place: String,
