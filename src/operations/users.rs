@@ -1,7 +1,7 @@
 //! CreateUser, DeleteUser, ListUsers, AssociateFaces, DisassociateFaces.
 
 use crate::domain::{ClientRequestToken, CollectionId, FaceId, Fault, Percent, User, UserId};
-use crate::store::{self, Token, UserKey};
+use crate::store::{self, Reassignment, Token, UserKey};
 use crate::telemetry::{Stage, Stages};
 
 use super::faces::without_repetitions;
@@ -89,11 +89,12 @@ pub async fn associate_faces(
     threshold: Percent,
     stages: &Stages,
 ) -> Result<Association, Fault> {
-    let collection = service.collection(&request.collection_id, stages).await?;
+    // The threshold is one of this server's models.
+    let collection = service.comparable_collection(&request.collection_id, stages).await?;
     let faces = without_repetitions(faces);
     let token = request.token("AssociateFaces", &[&format!("{faces:?}"), &threshold.get().to_string()]);
-    let min_cosine = service.min_cosine(threshold);
-    let change = service.store.associate_faces(&collection, &request.user_id, faces, min_cosine, token);
+    let gift = Reassignment::Give { min_cosine: service.min_cosine(threshold) };
+    let change = service.store.reassign_faces(&collection, &request.user_id, faces, gift, token);
     let outcome = stages.time_async(Stage::Store, change).await?;
     Ok(association(service, request.user_id, outcome))
 }
@@ -108,7 +109,7 @@ pub async fn disassociate_faces(
     let collection = service.collection(&request.collection_id, stages).await?;
     let faces = without_repetitions(faces);
     let token = request.token("DisassociateFaces", &[&format!("{faces:?}")]);
-    let change = service.store.disassociate_faces(&collection, &request.user_id, faces, token);
+    let change = service.store.reassign_faces(&collection, &request.user_id, faces, Reassignment::Take, token);
     let outcome = stages.time_async(Stage::Store, change).await?;
     Ok(association(service, request.user_id, outcome))
 }

@@ -24,7 +24,7 @@ use crate::domain::{
     ModelVersion, Percent, TagKey, TagValue, Tags, UserId,
 };
 
-pub use users::{Association, Token, UserKey};
+pub use users::{Association, Reassignment, Token, UserKey};
 
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
 const SQLITE: [(i64, &str, &str); 3] = [

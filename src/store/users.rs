@@ -37,6 +37,18 @@ impl Token {
     }
 }
 
+/// What is to become of faces and a user.
+#[derive(Clone, Copy, Debug)]
+pub enum Reassignment {
+    /// The user gets those that belong to nobody. Once it has faces, only those whose cosine with its vector is at least this.
+    Give {
+        /// See above.
+        min_cosine: f32,
+    },
+    /// The user loses those that it has.
+    Take,
+}
+
 /// What became of faces that were to be associated with a user, or taken from it.
 #[derive(Debug, Default)]
 pub struct Association {
@@ -160,92 +172,56 @@ impl Store {
             .map_err(Fault::internal("reading users"))
     }
 
-    /// Gives faces to a user, those that may be. A user that has faces already takes no face whose cosine with its vector is below
-    /// `min_cosine`. Fails with [`Fault::TooManyFacesOfUser`], and then changes nothing; with [`Fault::UserNotFound`],
-    /// [`Fault::CollectionNotFound`] or [`Fault::TokenMismatch`].
-    pub async fn associate_faces(
+    /// Gives faces to a user or takes them from it, those that may be. Fails with [`Fault::TooManyFacesOfUser`], and then changes
+    /// nothing; with [`Fault::UserNotFound`], [`Fault::CollectionNotFound`] or [`Fault::TokenMismatch`].
+    pub async fn reassign_faces(
         &self,
         collection: &Collection,
         id: &UserId,
         faces: Vec<FaceId>,
-        min_cosine: f32,
+        change: Reassignment,
         token: Option<Token>,
     ) -> Result<Association, Fault> {
-        const CONTEXT: &str = "associating faces";
+        const CONTEXT: &str = "changing the faces of a user";
         let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
         to_the_end(CONTEXT, async move {
             let _writer = store.writer().await;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
-            let (user, count) = user_of(&mut transaction, &collection, &id).await?;
+            let (user, face_count) = user_of(&mut transaction, &collection, &id).await?;
             let internal = Fault::internal(CONTEXT);
             let vector = mean_direction(&vectors_of(&mut transaction, user).await.map_err(&internal)?);
-            let mut outcome = Association { face_count: count, ..Association::default() };
-            let mut found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
-            for face in &faces {
-                let Some(place) = found.iter().position(|candidate| candidate.id == *face) else {
-                    outcome.not_found.push(*face);
+            let found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
+            let mut outcome = Association { face_count, ..Association::default() };
+            for face in faces {
+                let Some(candidate) = found.iter().find(|candidate| candidate.id == face) else {
+                    outcome.not_found.push(face);
                     continue;
                 };
-                let candidate = found.swap_remove(place);
-                let likeness = vector.as_ref().map(|vector| cosine(vector, &candidate.embedding));
-                let was_changed = replayed.as_ref().is_some_and(|changed| changed.contains(face));
-                match (candidate.owner, likeness) {
-                    _ if was_changed => outcome.changed.push(*face),
-                    (Some((owner, _)), _) if owner == user => {}
-                    (Some((_, other)), _) => outcome.of_others.push((*face, other)),
-                    (None, Some(cosine)) if cosine < min_cosine => outcome.unlike.push((*face, cosine)),
-                    (None, _) => outcome.changed.push(*face),
+                match (change, &candidate.owner) {
+                    _ if replayed.as_ref().is_some_and(|changed| changed.contains(&face)) => outcome.changed.push(face),
+                    (_, Some((owner, name))) if *owner != user => outcome.of_others.push((face, name.clone())),
+                    (Reassignment::Give { .. }, Some(_)) | (Reassignment::Take, None) => {}
+                    (Reassignment::Take, Some(_)) => outcome.changed.push(face),
+                    (Reassignment::Give { min_cosine }, None) => {
+                        match vector.as_ref().map(|vector| cosine(vector, &candidate.embedding)) {
+                            Some(likeness) if likeness < min_cosine => outcome.unlike.push((face, likeness)),
+                            _ => outcome.changed.push(face),
+                        }
+                    }
                 }
             }
             if replayed.is_some() {
                 return Ok(outcome);
             }
-            if count + outcome.changed.len() > MAX_FACES_PER_USER {
-                return Err(Fault::TooManyFacesOfUser(id));
-            }
-            own(&mut transaction, &collection, &outcome.changed, Some(user)).await.map_err(&internal)?;
-            outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
-            remember(&mut transaction, &collection.account, token, &outcome.changed).await.map_err(&internal)?;
-            transaction.commit().await.map_err(&internal)?;
-            Ok(outcome)
-        })
-        .await
-    }
-
-    /// Takes faces from a user. Fails with [`Fault::UserNotFound`], [`Fault::CollectionNotFound`] or [`Fault::TokenMismatch`].
-    pub async fn disassociate_faces(
-        &self,
-        collection: &Collection,
-        id: &UserId,
-        faces: Vec<FaceId>,
-        token: Option<Token>,
-    ) -> Result<Association, Fault> {
-        const CONTEXT: &str = "disassociating faces";
-        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
-        to_the_end(CONTEXT, async move {
-            let _writer = store.writer().await;
-            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
-            let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
-            let (user, count) = user_of(&mut transaction, &collection, &id).await?;
-            let internal = Fault::internal(CONTEXT);
-            let mut outcome = Association { face_count: count, ..Association::default() };
-            let found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
-            for face in faces {
-                let candidate = found.iter().find(|candidate| candidate.id == face);
-                let was_changed = replayed.as_ref().is_some_and(|changed| changed.contains(&face));
-                match candidate.map(|candidate| &candidate.owner) {
-                    _ if was_changed => outcome.changed.push(face),
-                    None => outcome.not_found.push(face),
-                    Some(Some((owner, _))) if *owner == user => outcome.changed.push(face),
-                    Some(Some((_, other))) => outcome.of_others.push((face, other.clone())),
-                    Some(None) => {}
+            let new_owner = match change {
+                Reassignment::Give { .. } if face_count + outcome.changed.len() > MAX_FACES_PER_USER => {
+                    return Err(Fault::TooManyFacesOfUser(id));
                 }
-            }
-            if replayed.is_some() {
-                return Ok(outcome);
-            }
-            own(&mut transaction, &collection, &outcome.changed, None).await.map_err(&internal)?;
+                Reassignment::Give { .. } => Some(user),
+                Reassignment::Take => None,
+            };
+            own(&mut transaction, &collection, &outcome.changed, new_owner).await.map_err(&internal)?;
             outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
             remember(&mut transaction, &collection.account, token, &outcome.changed).await.map_err(&internal)?;
             transaction.commit().await.map_err(&internal)?;

@@ -51,7 +51,7 @@ def test_a_request_in_flight_is_answered(tmp_path, photo, number):
 
 def test_healthcheck_tells_whether_a_server_is_ready(tmp_path):
     with Server(tmp_path) as server:
-        check = [BINARY, "healthcheck", "--address", f"127.0.0.1:{server.port}"]
+        check = [BINARY, "healthcheck", "--listen", f"127.0.0.1:{server.port}"]
         assert subprocess.run(check, timeout=10).returncode == 0
         server.stop()
         assert subprocess.run(check, timeout=10, capture_output=True).returncode == 1
