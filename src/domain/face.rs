@@ -1,7 +1,7 @@
 //! What is known about a face.
 
 use super::geometry::six_digits;
-use super::{BoundingBox, ExternalImageId, FaceId, ImageId, ModelVersion, Percent, UserId};
+use super::{BoundingBox, ExternalImageId, FaceId, ImageId, Percent, UserId};
 
 /// A named point of a face. Left and right are the image's: `EyeLeft` has the smaller x on an upright face.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +124,6 @@ pub struct Match {
     pub similarity: Percent,
     /// The face found.
     pub face: Face,
-    /// The models that made its vector.
-    pub model_version: ModelVersion,
 }
 
 /// How good a face has to be.

@@ -171,12 +171,10 @@ impl TryFrom<String> for FaceId {
                 8 | 13 | 18 | 23 => b == b'-',
                 _ => matches!(b, b'0'..=b'9' | b'a'..=b'f'),
             });
-        if !hyphenated {
-            return Err(vec![Constraint::Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")]);
-        }
-        Uuid::try_parse(&text)
+        let parsed = if hyphenated { Uuid::try_parse(&text).ok() } else { None };
+        parsed
             .map(Self)
-            .map_err(|_| vec![Constraint::Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")])
+            .ok_or_else(|| vec![Constraint::Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")])
     }
 }
 

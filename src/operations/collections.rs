@@ -63,12 +63,9 @@ pub async fn list_collections(
     let scope = format!("collections of {}", service.account.as_str());
     let after = request.place(&scope)?.map(parse_place).transpose()?;
     let size = request.size();
-    // One more than asked for tells whether there is another page.
     let listing = service.store.collections(&service.account, after.as_ref(), size as i64 + 1);
     let mut collections = stages.time_async(Stage::Store, listing).await?;
-    let more = collections.len() > size;
-    collections.truncate(size);
-    let next_token = collections.last().filter(|_| more).map(|last| page::token(&scope, &place_behind(last)));
+    let next_token = page::cut(&mut collections, size, &scope, place_behind);
     Ok(CollectionPage { collections: collections.into_iter().map(|c| (c.id, c.model_version)).collect(), next_token })
 }
 

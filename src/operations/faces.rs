@@ -53,12 +53,9 @@ pub async fn list_faces(service: &Service, request: ListFaces, stages: &Stages) 
     let place = request.page.place(&scope)?.map(|place| place.try_into().map(FaceId::from_bytes));
     let after = place.transpose().map_err(|_| Fault::InvalidPaginationToken)?;
     let size = request.page.size();
-    // One more than asked for tells whether there is another page.
     let listing = service.store.faces(&collection, after, request.face_ids.as_deref(), user, size as i64 + 1);
     let mut faces = stages.time_async(Stage::Store, listing).await?;
-    let more = faces.len() > size;
-    faces.truncate(size);
-    let next_token = faces.last().filter(|_| more).map(|last| page::token(&scope, last.face_id.as_bytes()));
+    let next_token = page::cut(&mut faces, size, &scope, |last| last.face_id.as_bytes().to_vec());
     Ok(FacePage { faces, model_version: collection.model_version, next_token })
 }
 

@@ -39,8 +39,16 @@ impl PageRequest {
     }
 }
 
+/// Cuts a listing that was read one item further than `size` to its page; the token of the next page, if there is one, whose place
+/// is behind the last item.
+pub fn cut<T>(items: &mut Vec<T>, size: usize, scope: &str, place_behind: impl Fn(&T) -> Vec<u8>) -> Option<String> {
+    let more = items.len() > size;
+    items.truncate(size);
+    items.last().filter(|_| more).map(|last| token(scope, &place_behind(last)))
+}
+
 /// The token for the page that begins at `place` of the listing `scope`.
-pub fn token(scope: &str, place: &[u8]) -> String {
+fn token(scope: &str, place: &[u8]) -> String {
     let bytes = [&tag(scope, place), place].concat();
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
 }
@@ -66,6 +74,15 @@ mod tests {
         assert!(page("").place("faces of 7").is_err());
         assert!(page("bm9wZQ").place("faces of 7").is_err());
         assert_eq!(PageRequest::default().place("faces of 7").unwrap(), None);
+    }
+
+    #[test]
+    fn a_page_has_a_next_one_when_more_was_read() {
+        let mut items = vec![1u8, 2, 3];
+        assert_eq!(cut(&mut items, 2, "s", |last| vec![*last]), Some(token("s", &[2])));
+        assert_eq!(items, [1, 2]);
+        assert_eq!(cut(&mut items, 2, "s", |last| vec![*last]), None);
+        assert_eq!(items, [1, 2]);
     }
 
     #[test]

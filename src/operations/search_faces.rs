@@ -122,7 +122,7 @@ async fn matches(
     let matches = neighbours.iter().filter_map(|neighbour| {
         let face = by_id.remove(&neighbour.id)?;
         let similarity = similarity.percent(neighbour.cosine);
-        (similarity >= threshold).then(|| Match { similarity, face, model_version: collection.model_version.clone() })
+        (similarity >= threshold).then_some(Match { similarity, face })
     });
     Ok(matches.collect())
 }

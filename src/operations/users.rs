@@ -72,12 +72,9 @@ pub async fn list_users(
     let place = request.place(&scope)?.map(|place| place.try_into().map(i64::from_be_bytes));
     let after = place.transpose().map_err(|_| Fault::InvalidPaginationToken)?.map(UserKey);
     let size = request.size();
-    // One more than asked for tells whether there is another page.
     let listing = service.store.users(&collection, after, None, size as i64 + 1);
     let mut users = stages.time_async(Stage::Store, listing).await?;
-    let more = users.len() > size;
-    users.truncate(size);
-    let next_token = users.last().filter(|_| more).map(|(key, _)| page::token(&scope, &key.0.to_be_bytes()));
+    let next_token = page::cut(&mut users, size, &scope, |(key, _)| key.0.to_be_bytes().to_vec());
     Ok(UserPage { users: users.into_iter().map(|(_, user)| user).collect(), next_token })
 }
 

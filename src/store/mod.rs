@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{Stream, StreamExt};
-use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, SqlStr, Transaction};
 use tokio::sync::Semaphore;
 
@@ -358,7 +359,11 @@ impl Store {
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let internal = Fault::internal(CONTEXT);
             let deleted = delete_faces_of(&mut transaction, &collection, &faces, revision).await.map_err(&internal)?;
-            let of_users = faces_of_users(&mut transaction, &collection, &faces).await.map_err(&internal)?;
+            let of_users = if deleted.len() < faces.len() {
+                faces_of_users(&mut transaction, &collection, &faces).await.map_err(&internal)?
+            } else {
+                Vec::new()
+            };
             finish_change(transaction, &collection, -(deleted.len() as i64), CONTEXT).await?;
             Ok(Deletion { deleted, of_users })
         })
@@ -505,12 +510,15 @@ async fn insert_face(
     .bind(revision)
     .execute(&mut **transaction)
     .await?;
+    if added.rows_affected() == 0 {
+        return Ok(0);
+    }
     sqlx::query("DELETE FROM deleted_faces WHERE collection_id = $1 AND face_id = $2")
         .bind(collection.key)
         .bind(stored.face_id.as_bytes().to_vec())
         .execute(&mut **transaction)
         .await?;
-    Ok(added.rows_affected() as i64)
+    Ok(1)
 }
 
 /// Deletes faces and leaves their ids in `deleted_faces`; those that were there.
@@ -524,11 +532,7 @@ async fn delete_faces_of(
         "DELETE FROM faces WHERE collection_id = $1 AND user_id IS NULL AND face_id IN ({}) RETURNING face_id",
         placeholders(2, faces.len())
     );
-    // Not kept prepared: there is one such statement for every number of ids.
-    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false).bind(collection.key);
-    for face in faces {
-        query = query.bind(face.as_bytes().to_vec());
-    }
+    let query = about_faces(statement, collection, faces);
     let deleted = query.try_map(|row: AnyRow| face_id_of(&row, 0)).fetch_all(&mut **transaction).await?;
     for face in &deleted {
         sqlx::query(
@@ -555,10 +559,7 @@ async fn faces_of_users(
          WHERE faces.collection_id = $1 AND faces.face_id IN ({})",
         placeholders(2, faces.len())
     );
-    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false).bind(collection.key);
-    for face in faces {
-        query = query.bind(face.as_bytes().to_vec());
-    }
+    let query = about_faces(statement, collection, faces);
     let owned =
         |row: AnyRow| Ok((face_id_of(&row, 0)?, UserId::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?));
     query.try_map(owned).fetch_all(&mut **transaction).await
@@ -611,6 +612,12 @@ fn without_password(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
     format!("{scheme}://{}", place.split(['?', '#']).next().unwrap_or_default())
+}
+
+/// A statement about a collection and some of its faces. It is not kept prepared: there is one for every number of ids.
+fn about_faces<'a>(statement: String, collection: &Collection, faces: &[FaceId]) -> Query<'a, Any, AnyArguments> {
+    let query = sqlx::query(AssertSqlSafe(statement)).persistent(false).bind(collection.key);
+    faces.iter().fold(query, |query, face| query.bind(face.as_bytes().to_vec()))
 }
 
 /// `$first, ...`: `count` numbered placeholders.

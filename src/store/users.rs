@@ -9,7 +9,9 @@ use crate::domain::{
     AccountId, ClientRequestToken, FaceId, Fault, MAX_FACES_PER_USER, User, UserId, cosine, mean_direction,
 };
 
-use super::{Collection, Store, bytes_of, decode_error, face_id_of, floats_of, now_ms, placeholders, to_the_end};
+use super::{
+    Collection, Store, about_faces, bytes_of, decode_error, face_id_of, floats_of, now_ms, placeholders, to_the_end,
+};
 
 /// How long a token is remembered.
 const TOKEN_LIFE_MS: i64 = 24 * 3600 * 1000;
@@ -302,10 +304,7 @@ async fn candidates(
          WHERE faces.collection_id = $1 AND faces.face_id IN ({})",
         placeholders(2, faces.len())
     );
-    let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false).bind(collection.key);
-    for face in faces {
-        query = query.bind(face.as_bytes().to_vec());
-    }
+    let query = about_faces(statement, collection, faces);
     let candidate = |row: AnyRow| {
         let name = row.try_get::<Option<String>, _>(3)?.map(UserId::try_from).transpose().map_err(decode_error)?;
         let owner = row.try_get::<Option<i64>, _>(2)?.zip(name);

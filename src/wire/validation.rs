@@ -84,11 +84,10 @@ impl Checks {
         if member.len() > lengths.1 {
             self.report(path, Some(value.clone()), &Constraint::MaxLength(lengths.1));
         }
-        match member.into_iter().map(parse).collect() {
+        match member.into_iter().map(parse).collect::<Result<Vec<T>, _>>() {
             Ok(items) => Some(items),
             Err(broken) => {
-                let rules = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                self.report(path, Some(value), &format!("Member must satisfy constraint: [{rules}]"));
+                self.report(path, Some(value), &format!("Member must satisfy constraint: [{}]", rules(&broken)));
                 None
             }
         }
@@ -126,6 +125,11 @@ impl Checks {
             _ => Err(Rejection::Validation(self.0)),
         }
     }
+}
+
+/// Broken rules of an item, as they stand in the rule of its list or map.
+pub fn rules(broken: &[Constraint]) -> String {
+    broken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Parses a whole number between two bounds.

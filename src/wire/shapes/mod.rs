@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::operations;
 
 use super::errors::Rejection;
-use super::validation::{Checks, one_of, whole_number};
+use super::validation::{Checks, one_of, rules, whole_number};
 
 pub use users::*;
 
@@ -184,7 +184,6 @@ fn tags(checks: &mut Checks, tags: BTreeMap<String, String>) -> Option<Tags> {
     }
     let mut parsed = Tags::new();
     for (key, value) in tags {
-        let rules = |broken: &[Constraint]| broken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match (TagKey::try_from(key), TagValue::try_from(value)) {
             (Ok(key), Ok(value)) => {
                 parsed.insert(key, value);
@@ -646,10 +645,12 @@ struct FaceMatch {
     face: Face,
 }
 
-impl From<domain::Match> for FaceMatch {
-    fn from(found: domain::Match) -> Self {
-        Self { similarity: found.similarity.into(), face: Face::new(found.face, Some(&found.model_version)) }
-    }
+fn face_matches(matches: Vec<domain::Match>, version: &ModelVersion) -> Vec<FaceMatch> {
+    let found = |found: domain::Match| FaceMatch {
+        similarity: found.similarity.into(),
+        face: Face::new(found.face, Some(version)),
+    };
+    matches.into_iter().map(found).collect()
 }
 
 /// CreateCollection's reply.
@@ -835,7 +836,7 @@ impl From<operations::FaceSearch> for SearchFacesResponse {
     fn from(result: operations::FaceSearch) -> Self {
         Self {
             searched_face_id: result.face_id.to_string(),
-            face_matches: result.matches.into_iter().map(FaceMatch::from).collect(),
+            face_matches: face_matches(result.matches, &result.model_version),
             face_model_version: result.model_version.to_string(),
         }
     }
@@ -856,7 +857,7 @@ impl From<operations::ImageSearch> for SearchFacesByImageResponse {
         Self {
             searched_face_bounding_box: result.bounding_box.into(),
             searched_face_confidence: result.confidence.into(),
-            face_matches: result.matches.into_iter().map(FaceMatch::from).collect(),
+            face_matches: face_matches(result.matches, &result.model_version),
             face_model_version: result.model_version.to_string(),
         }
     }
