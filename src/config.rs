@@ -1,13 +1,22 @@
 //! Every setting of the server, each a flag and a variable.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+use secrecy::SecretString;
+
+use crate::access::{Access, Keyring, Principal, RateSettings, Rates};
 use crate::domain::AccountId;
+use crate::operations::Quotas;
+use crate::sources::{Folder, S3, Server, ServerSettings, Style};
 use crate::vision::ImageLimits;
+
+const DEFAULT_REGION: &str = "us-east-1";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -52,9 +61,42 @@ pub struct Settings {
     /// Address and port to listen on; port 0 takes a free one and prints it.
     #[arg(long, env = "REKOLLECT_LISTEN", default_value = "127.0.0.1:7350", value_parser = address)]
     pub listen: SocketAddr,
-    /// Who may connect. This version checks no signatures: any other address than loopback needs `open` in so many words.
-    #[arg(long, env = "REKOLLECT_AUTH", value_enum, default_value_t = Auth::Loopback)]
-    pub auth: Auth,
+    /// Who may call. Without it: whoever signs with a configured key; with no key configured, every program on this machine.
+    #[arg(long, env = "REKOLLECT_AUTH", value_enum)]
+    pub auth: Option<Auth>,
+    /// TOML file of principals with their keys and policies; SIGHUP has it read anew.
+    #[arg(long, env = "REKOLLECT_CREDENTIALS", value_name = "FILE", conflicts_with = "access_key_id")]
+    pub credentials: Option<PathBuf>,
+    /// The one key of a server without a file; may do everything. Its secret half belongs into the environment.
+    #[arg(long, env = "REKOLLECT_ACCESS_KEY_ID", requires = "secret_access_key")]
+    pub access_key_id: Option<String>,
+    /// The secret half of that key.
+    #[arg(long, env = "REKOLLECT_SECRET_ACCESS_KEY", hide_env_values = true, requires = "access_key_id", value_parser = secret)]
+    pub secret_access_key: Option<SecretString>,
+    /// Regions that signatures may be for, separated by commas; without it, every region.
+    #[arg(long, env = "REKOLLECT_SIGNED_REGIONS", value_delimiter = ',', value_parser = region)]
+    pub signed_regions: Vec<String>,
+    /// Calls a second of each account, by operation, such as `IndexFaces=5,*=50`; beyond, callers get ProvisionedThroughputExceededException.
+    #[arg(long, env = "REKOLLECT_RATES", default_value = "")]
+    pub rates: RateSettings,
+    /// Collections of an account.
+    #[arg(long, env = "REKOLLECT_MAX_COLLECTIONS", default_value = "100000", value_parser = value_parser!(u32).range(1..))]
+    pub max_collections: u32,
+    /// Faces of a collection.
+    #[arg(long, env = "REKOLLECT_MAX_FACES", default_value = "20000000", value_parser = value_parser!(u32).range(1..))]
+    pub max_faces: u32,
+    /// Users of a collection.
+    #[arg(long, env = "REKOLLECT_MAX_USERS", default_value = "10000000", value_parser = value_parser!(u32).range(1..))]
+    pub max_users: u32,
+    /// Where the objects of S3Object are.
+    #[command(flatten)]
+    pub s3: S3Settings,
+    /// Web pages whose scripts may call, by origin, separated by commas, such as `https://photos.example`; `*` for all.
+    #[arg(long, env = "REKOLLECT_CORS_ORIGINS", value_delimiter = ',', value_parser = origin)]
+    pub cors_origins: Vec<HeaderValue>,
+    /// Offer the resource /_faults, whose rules make chosen calls slow or fail: for a client's integration tests.
+    #[arg(long, env = "REKOLLECT_ENABLE_FAULTS")]
+    pub enable_faults: bool,
     /// Folder for the SQLite file; made if it does not exist.
     #[arg(long, env = "REKOLLECT_DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
@@ -74,9 +116,9 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_PACK")]
     pub pack: Option<String>,
     /// Region in the ARNs of replies.
-    #[arg(long, env = "REKOLLECT_REGION", default_value = "us-east-1", value_parser = region)]
+    #[arg(long, env = "REKOLLECT_REGION", default_value = DEFAULT_REGION, value_parser = region)]
     pub region: String,
-    /// Account that owns the collections: twelve digits.
+    /// Account that owns the collections, where no credentials file says so: twelve digits.
     #[arg(long, env = "REKOLLECT_ACCOUNT", default_value = "000000000000")]
     pub account: AccountId,
     /// How log lines look.
@@ -114,30 +156,109 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
 }
 
+/// Where the objects of `S3Object` are: nowhere, unless a server, a region of the cloud or a folder is named.
+#[derive(Clone, Debug, Args)]
+pub struct S3Settings {
+    /// URL of a server that speaks S3, such as http://127.0.0.1:9000; without it but with a region, the cloud's own.
+    #[arg(long, env = "REKOLLECT_S3_ENDPOINT", value_parser = endpoint)]
+    pub s3_endpoint: Option<String>,
+    /// Region of the S3 server.
+    #[arg(long, env = "REKOLLECT_S3_REGION", value_parser = region)]
+    pub s3_region: Option<String>,
+    /// Whether a bucket is in the path of its address or in its host.
+    #[arg(long, env = "REKOLLECT_S3_STYLE", value_enum, default_value_t = Style::Path)]
+    pub s3_style: Style,
+    /// Key for the S3 server; without one, what the machine's role gives (web identity, container, instance).
+    #[arg(long, env = "REKOLLECT_S3_ACCESS_KEY_ID", requires = "s3_secret_access_key")]
+    pub s3_access_key_id: Option<String>,
+    /// The secret half of that key.
+    #[arg(long, env = "REKOLLECT_S3_SECRET_ACCESS_KEY", hide_env_values = true, requires = "s3_access_key_id", value_parser = secret)]
+    pub s3_secret_access_key: Option<SecretString>,
+    /// The token of a temporary key.
+    #[arg(long, env = "REKOLLECT_S3_SESSION_TOKEN", hide_env_values = true, requires = "s3_access_key_id", value_parser = secret)]
+    pub s3_session_token: Option<SecretString>,
+    /// Folder that stands in for S3: one sub-folder a bucket.
+    #[arg(long, env = "REKOLLECT_S3_DIR", conflicts_with_all = ["s3_endpoint", "s3_region"])]
+    pub s3_dir: Option<PathBuf>,
+}
+
+impl S3Settings {
+    /// Opens the folder, or prepares the client; asks no server yet.
+    pub fn open(&self) -> Result<S3, String> {
+        if let Some(path) = &self.s3_dir {
+            let folder =
+                Folder::open(path).map_err(|error| format!("cannot open the S3 folder {}: {error}", path.display()))?;
+            return Ok(S3::Folder(folder));
+        }
+        if self.s3_endpoint.is_none() && self.s3_region.is_none() {
+            return Ok(S3::Nowhere);
+        }
+        let settings = ServerSettings {
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone().unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+            style: self.s3_style,
+            key: self.s3_access_key_id.clone().zip(self.s3_secret_access_key.clone()),
+            token: self.s3_session_token.clone(),
+        };
+        Server::new(settings)
+            .map(|server| S3::Server(Box::new(server)))
+            .map_err(|error| format!("cannot prepare the S3 client: {error}"))
+    }
+}
+
 impl Settings {
+    /// How much an account may have.
+    pub fn quotas(&self) -> Quotas {
+        Quotas { collections: self.max_collections, faces: self.max_faces, users: self.max_users }
+    }
+
+    /// The gate. Fails when it would be open by accident, or when its keys cannot be read.
+    pub fn access(&self) -> Result<Access, String> {
+        let rates = Rates::new(&self.rates);
+        let keyring = match (&self.credentials, &self.access_key_id, &self.secret_access_key) {
+            (Some(file), _, _) => Some(Keyring::read(file).map_err(|error| format!("credentials: {error}"))?),
+            (None, Some(id), Some(secret)) => Some(
+                Keyring::of_pair(id, secret.clone(), self.account.clone())
+                    .map_err(|error| format!("REKOLLECT_ACCESS_KEY_ID: {error}"))?,
+            ),
+            (None, _, _) => None,
+        };
+        match (keyring, self.auth) {
+            (Some(keyring), None | Some(Auth::Signed)) => {
+                Ok(Access::signed(keyring, self.credentials.clone(), self.signed_regions.clone(), rates))
+            }
+            (None, None | Some(Auth::Open)) if self.listen.ip().is_loopback() || self.auth.is_some() => {
+                Ok(Access::open(Principal::unrestricted("anybody", self.account.clone()), rates))
+            }
+            (Some(_), Some(Auth::Open)) => {
+                Err("REKOLLECT_AUTH=open checks no signatures, and keys are configured: take one of them away"
+                    .to_owned())
+            }
+            (None, Some(Auth::Signed)) => {
+                Err("REKOLLECT_AUTH=signed needs keys: name a file of them with REKOLLECT_CREDENTIALS \
+                 (--credentials), or one pair with REKOLLECT_ACCESS_KEY_ID and REKOLLECT_SECRET_ACCESS_KEY"
+                    .to_owned())
+            }
+            (None, _) => Err(format!(
+                "{} is not a loopback address and no keys are configured: everybody who reaches it could read and delete faces; \
+                 configure keys (REKOLLECT_CREDENTIALS, or REKOLLECT_ACCESS_KEY_ID and REKOLLECT_SECRET_ACCESS_KEY), or, if that is \
+                 what you want, say so with REKOLLECT_AUTH=open (--auth open)",
+                self.listen
+            )),
+        }
+    }
+
     /// What an image may measure: the service's own limits on sides, the operator's on pixels.
     pub fn image_limits(&self) -> ImageLimits {
         ImageLimits { min_side: 80, max_side: 10_000, max_pixels: self.max_pixels }
     }
-
-    /// Refuses to be reachable from elsewhere by accident.
-    pub fn check(&self) -> Result<(), String> {
-        if self.listen.ip().is_loopback() || self.auth == Auth::Open {
-            return Ok(());
-        }
-        Err(format!(
-            "{} is not a loopback address and this version checks no signatures: everybody who reaches it could read and delete faces; \
-             if that is what you want, say so with REKOLLECT_AUTH=open (--auth open)",
-            self.listen
-        ))
-    }
 }
 
-/// Who may connect.
+/// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Auth {
-    /// Programs on this machine.
-    Loopback,
+    /// Whoever signs with a configured key.
+    Signed,
     /// Everybody who reaches the address.
     Open,
 }
@@ -164,6 +285,29 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:7350".to_owned())
 }
 
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host.map(|host| host.trim_end_matches('/')) {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("a URL of scheme, host and port alone, such as http://127.0.0.1:9000".to_owned()),
+    }
+}
+
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let valid = text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/'));
+    let value = HeaderValue::from_str(text).ok().filter(|_| valid);
+    value.ok_or_else(|| {
+        "an origin is a scheme, a host and, unless it is the scheme's own, a port: https://photos.example".to_owned()
+    })
+}
+
 fn region(text: &str) -> Result<String, String> {
     let valid = !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if valid { Ok(text.to_owned()) } else { Err("a region is made of a-z, 0-9 and -, such as us-east-1".to_owned()) }
@@ -181,10 +325,24 @@ mod tests {
 
     #[test]
     fn other_addresses_than_loopback_need_open_in_so_many_words() {
-        assert!(settings(&["--listen", "127.0.0.1:0"]).check().is_ok());
-        assert!(settings(&["--listen", "[::1]:0"]).check().is_ok());
-        assert!(settings(&["--listen", "0.0.0.0:7350"]).check().unwrap_err().contains("REKOLLECT_AUTH=open"));
-        assert!(settings(&["--listen", "0.0.0.0:7350", "--auth", "open"]).check().is_ok());
+        let access = |args: &[&str]| settings(args).access();
+        assert!(!access(&["--listen", "127.0.0.1:0"]).unwrap().is_signed());
+        assert!(access(&["--listen", "[::1]:0"]).is_ok());
+        assert!(access(&["--listen", "0.0.0.0:7350"]).err().unwrap().contains("REKOLLECT_AUTH=open"));
+        assert!(!access(&["--listen", "0.0.0.0:7350", "--auth", "open"]).unwrap().is_signed());
+    }
+
+    #[test]
+    fn a_key_means_that_signatures_are_checked() {
+        let pair = ["--access-key-id", "AKIA", "--secret-access-key", "hush"];
+        let access = |args: &[&str]| settings(&[&pair, args].concat()).access();
+        assert!(access(&["--listen", "0.0.0.0:7350"]).unwrap().is_signed());
+        assert!(access(&["--auth", "signed"]).unwrap().is_signed());
+        assert!(access(&["--auth", "open"]).is_err());
+        assert!(settings(&["--auth", "signed"]).access().is_err());
+        assert!(settings(&["--credentials", "/nonexistent"]).access().err().unwrap().contains("/nonexistent"));
+        assert!(Cli::try_parse_from(["rekollect", "serve", "--access-key-id", "AKIA"]).is_err());
+        assert!(!format!("{:?}", settings(&pair)).contains("hush"));
     }
 
     #[test]
@@ -197,6 +355,10 @@ mod tests {
             ["--region", "Foo bar"],
             ["--workers", "100000"],
             ["--queue", "0"],
+            ["--rates", "IndexFaces"],
+            ["--cors-origins", "photos.example"],
+            ["--s3-endpoint", "s3:9000"],
+            ["--s3-endpoint", "http://s3:9000/bucket"],
         ] {
             assert!(Cli::try_parse_from(["rekollect", "serve"].iter().chain(&bad)).is_err(), "{bad:?}");
         }

@@ -1,14 +1,16 @@
 //! rekollect: a self-hosted face-collection service that speaks the Amazon Rekognition wire protocol.
 //!
 //! A request travels down through the rooms once and comes back once; no room calls upwards:
-//! [`wire`] → [`operations`] → [`vision`], [`store`], [`search`]. [`domain`] depends on none of them.
+//! [`wire`] → [`access`] → [`operations`] → [`sources`], [`vision`], [`store`], [`search`]. [`domain`] depends on none of them.
 //! `ARCHITECTURE.md` is the map.
 
+pub mod access;
 pub mod config;
 pub mod domain;
 pub mod operations;
 pub mod search;
 pub mod server;
+pub mod sources;
 pub mod store;
 pub mod telemetry;
 pub mod vision;

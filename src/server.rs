@@ -15,12 +15,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
-use crate::config::{Auth, Settings};
-use crate::operations::Service;
+use crate::access::Access;
+use crate::config::Settings;
+use crate::operations::{Service, TokenKey};
 use crate::search::Galleries;
 use crate::store::Store;
 use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
+use crate::wire::faults::Faults;
 use crate::wire::router::{self, Front};
 
 /// How long to wait when the operating system gives no connection.
@@ -32,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// loaded and the store is open, and a first call to try.
 pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
-    settings.check()?;
+    let access = settings.access()?;
     // Bound first: a taken port is told before the weights are loaded.
     let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
         format!("cannot listen on {}: {e}; choose another address with --listen (REKOLLECT_LISTEN)", settings.listen)
@@ -40,8 +42,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     let workers =
         settings.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
-    let front = front(&settings, workers).await?;
-    let front = Arc::new(front);
+    let front = Arc::new(front(&settings, access, workers).await?);
     tracing::info!(
         %address,
         pack = front.service.pack.name,
@@ -51,12 +52,22 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         start_ms = started.elapsed().as_millis() as u64,
         "serving"
     );
-    if settings.auth == Auth::Open && !address.ip().is_loopback() {
-        tracing::warn!("REKOLLECT_AUTH=open: everybody who reaches the address may read, add and delete faces");
+    match (front.access.is_signed(), address.ip().is_loopback()) {
+        (true, _) => {}
+        (false, true) => {
+            tracing::info!("no keys are configured: any signature is taken, from programs on this machine")
+        }
+        (false, false) => {
+            tracing::warn!("REKOLLECT_AUTH=open: everybody who reaches the address may read, add and delete faces")
+        }
+    }
+    if front.faults.is_some() {
+        tracing::warn!("faults on demand are enabled: whoever may change /_faults can make calls slow or fail");
     }
     // Caught from before the server says that it is ready: whoever waits for that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    announce(address, &settings.region);
+    let mut hangup = signal(SignalKind::hangup())?;
+    announce(address, &settings.region, front.access.is_signed());
 
     let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut http = http1::Builder::new();
@@ -78,6 +89,10 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
                     continue;
                 }
             },
+            _ = hangup.recv() => {
+                reload(&front.access);
+                continue;
+            }
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
         };
@@ -107,7 +122,16 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn front(settings: &Settings, workers: usize) -> Result<Front, Box<dyn Error>> {
+/// Reads the keys anew; a file that cannot be read changes nothing.
+fn reload(access: &Access) {
+    match access.reload() {
+        None => tracing::warn!("SIGHUP: there is no file of keys to read anew"),
+        Some(Ok(keys)) => tracing::info!(keys, "SIGHUP: the file of keys was read anew"),
+        Some(Err(error)) => tracing::error!(error, "SIGHUP: the file of keys is broken, the old keys stay"),
+    }
+}
+
+async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Front, Box<dyn Error>> {
     let (models_dir, library) = (settings.models.models_dir.clone(), settings.onnxruntime.clone());
     let (pack_name, queue) = (settings.pack.clone(), settings.queue as usize);
     // Loading weights is work of a second core while the store opens.
@@ -119,6 +143,7 @@ async fn front(settings: &Settings, workers: usize) -> Result<Front, Box<dyn Err
     });
     let store =
         Store::open(settings.database_url.as_deref(), &settings.data_dir, settings.database_connections).await?;
+    let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let (engine, pack) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let service = Service {
         store,
@@ -126,12 +151,17 @@ async fn front(settings: &Settings, workers: usize) -> Result<Front, Box<dyn Err
         users: Galleries::default(),
         engine,
         pack: Arc::new(pack),
-        account: settings.account.clone(),
+        s3: settings.s3.open()?,
         region: settings.region.clone(),
         image_limits: settings.image_limits(),
+        quotas: settings.quotas(),
+        tokens,
     };
     Ok(Front {
         service,
+        access,
+        faults: settings.enable_faults.then(Faults::default),
+        cors_origins: settings.cors_origins.clone(),
         requests: Semaphore::new(settings.max_requests as usize),
         body_bytes: Semaphore::new(settings.max_bodies as usize),
         max_body: settings.max_body as usize,
@@ -139,10 +169,11 @@ async fn front(settings: &Settings, workers: usize) -> Result<Front, Box<dyn Err
     })
 }
 
-fn announce(address: SocketAddr, region: &str) {
+fn announce(address: SocketAddr, region: &str, signed: bool) {
+    let key = if signed { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " };
     let text = format!(
         "rekollect ready: http://{address}\n\
-         try: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws rekognition create-collection --collection-id people \
+         try: {key}aws rekognition create-collection --collection-id people \
          --region {region} --endpoint-url http://{address}\n"
     );
     // A closed standard output is no reason not to serve.

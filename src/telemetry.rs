@@ -31,8 +31,12 @@ pub fn init(format: LogFormat) {
 pub enum Stage {
     /// The body comes in from the network.
     Receive,
+    /// The signature is checked.
+    Authenticate,
     /// JSON, base64 and constraints.
     Parse,
+    /// The image comes from S3.
+    Fetch,
     /// Waiting for a vision worker.
     Queue,
     /// Image bytes become pixels.

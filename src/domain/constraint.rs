@@ -38,7 +38,7 @@ impl fmt::Display for Constraint {
 /// Every rule that `text` breaks, in the order in which the service lists them: lengths, then the pattern.
 ///
 /// `pattern` is what the service prints; `allowed` decides. All patterns of the face operations are "one or more of these
-/// characters", so a predicate on one character is the whole regular expression.
+/// characters", or "any number of" them, so a predicate on one character and the pattern's end are the whole regular expression.
 pub fn violations_of_text(
     text: &str,
     lengths: (usize, usize),
@@ -53,7 +53,8 @@ pub fn violations_of_text(
     if length > lengths.1 {
         broken.push(Constraint::MaxLength(lengths.1));
     }
-    if text.is_empty() || !text.chars().all(allowed) {
+    let takes_none = !pattern.trim_end_matches('$').ends_with('+');
+    if (text.is_empty() && !takes_none) || !text.chars().all(allowed) {
         broken.push(Constraint::Pattern(pattern));
     }
     broken

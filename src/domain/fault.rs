@@ -51,9 +51,21 @@ pub enum Fault {
     /// The request asks for something that this version does not do.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// The image lies in S3, which this version does not read.
-    #[error("images in S3 are not supported")]
-    S3Unsupported,
+    /// The image's object in S3 cannot be had; why.
+    #[error("the S3 object cannot be had: {0}")]
+    S3ObjectUnavailable(String),
+    /// The image's object in S3 is there, and its bytes did not come; why.
+    #[error("the S3 object cannot be read: {0}")]
+    S3ObjectUnreadable(String),
+    /// The image's object in S3 has more bytes than an image may.
+    #[error("the S3 object has {0} bytes")]
+    S3ObjectTooLarge(u64),
+    /// S3 wants fewer requests.
+    #[error("S3 is busy: {0}")]
+    S3Busy(String),
+    /// The account has as many collections, or the collection as many faces or users, as it may; of what, and how many.
+    #[error("no more than {1} {0}")]
+    QuotaExceeded(&'static str, u32),
     /// Not a JPEG or PNG that can be decoded.
     #[error("the image cannot be decoded: {0}")]
     InvalidImageFormat(String),

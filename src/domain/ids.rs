@@ -12,7 +12,7 @@ fn is_name_char(c: char) -> bool {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $longest:literal, $pattern:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $lengths:expr, $pattern:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
@@ -28,7 +28,7 @@ macro_rules! text_id {
             type Error = Vec<Constraint>;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                let broken = violations_of_text(&text, (1, $longest), $pattern, $allowed);
+                let broken = violations_of_text(&text, $lengths, $pattern, $allowed);
                 if broken.is_empty() { Ok(Self(text)) } else { Err(broken) }
             }
         }
@@ -44,7 +44,7 @@ macro_rules! text_id {
 text_id!(
     /// A collection's name: 1 to 255 of `[a-zA-Z0-9_.\-]`, case-sensitive, unique within an account.
     CollectionId,
-    255,
+    (1, 255),
     r"[a-zA-Z0-9_.\-]+",
     is_name_char
 );
@@ -52,7 +52,7 @@ text_id!(
 text_id!(
     /// The client's own name for an image: 1 to 255 of `[a-zA-Z0-9_.\-:]`.
     ExternalImageId,
-    255,
+    (1, 255),
     r"[a-zA-Z0-9_.\-:]+",
     |c| is_name_char(c) || c == ':'
 );
@@ -60,7 +60,7 @@ text_id!(
 text_id!(
     /// The client's name for a person of a collection: 1 to 128 of `[a-zA-Z0-9_.\-:]`.
     UserId,
-    128,
+    (1, 128),
     r"[a-zA-Z0-9_.\-:]+",
     |c| is_name_char(c) || c == ':'
 );
@@ -68,10 +68,41 @@ text_id!(
 text_id!(
     /// A client's token for one request: 1 to 64 of `[a-zA-Z0-9-_]`.
     ClientRequestToken,
-    64,
+    (1, 64),
     "^[a-zA-Z0-9-_]+$",
     |c| c.is_ascii_alphanumeric() || c == '-' || c == '_'
 );
+
+text_id!(
+    /// A bucket's name: 3 to 255 of `[0-9A-Za-z.\-_]`.
+    BucketName,
+    (3, 255),
+    r"[0-9A-Za-z\.\-_]*",
+    is_name_char
+);
+
+/// An object's key in its bucket, or the id of one of its versions: 1 to 1024 characters, any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName(String);
+
+impl ObjectName {
+    /// The text as the client wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ObjectName {
+    type Error = Vec<Constraint>;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.chars().count() {
+            0 => Err(vec![Constraint::MinLength(1)]),
+            1..=1024 => Ok(Self(text)),
+            _ => Err(vec![Constraint::MaxLength(1024)]),
+        }
+    }
+}
 
 /// The account that owns a collection: 12 digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,6 +5,8 @@ mod face;
 mod fault;
 mod geometry;
 mod ids;
+mod image;
+mod operation;
 mod percent;
 mod tags;
 mod users;
@@ -15,8 +17,11 @@ pub use face::{Face, FaceDetail, IndexedFace, Landmark, LandmarkType, Match, Pos
 pub use fault::Fault;
 pub use geometry::BoundingBox;
 pub use ids::{
-    AccountId, ClientRequestToken, CollectionId, ExternalImageId, FaceId, ImageDigest, ImageId, ModelVersion, UserId,
+    AccountId, BucketName, ClientRequestToken, CollectionId, ExternalImageId, FaceId, ImageDigest, ImageId,
+    ModelVersion, ObjectName, UserId,
 };
+pub use image::{ImageSource, S3Object};
+pub use operation::{Operation, UnknownOperation};
 pub use percent::Percent;
 pub use tags::{MAX_TAGS, TagKey, TagValue, Tags};
 pub use users::{MAX_FACES_PER_USER, User};

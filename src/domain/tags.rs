@@ -56,10 +56,6 @@ impl TryFrom<String> for TagValue {
     type Error = Vec<Constraint>;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // Unlike every other pattern this one takes the empty text.
-        if text.is_empty() {
-            return Ok(Self(text));
-        }
         let broken = violations_of_text(&text, (0, 256), PATTERN, is_tag_char);
         if broken.is_empty() { Ok(Self(text)) } else { Err(broken) }
     }

@@ -1,10 +1,10 @@
 //! CreateCollection, DescribeCollection, ListCollections, DeleteCollection.
 
-use crate::domain::{CollectionId, Fault, ModelVersion, Tags};
+use crate::domain::{CollectionId, Fault, ModelVersion, Operation, Tags};
 use crate::store::{After, Collection};
-use crate::telemetry::{Stage, Stages};
+use crate::telemetry::Stage;
 
-use super::{PageRequest, Service, page};
+use super::{Call, PageRequest};
 
 /// Names this long or longer do not fit into a token of 255 characters; those go on behind the collection's key.
 const LONGEST_NAME_IN_TOKEN: usize = 160;
@@ -25,54 +25,39 @@ pub struct CollectionPage {
     pub next_token: Option<String>,
 }
 
-impl Service {
-    fn arn(&self, id: &CollectionId) -> String {
-        format!("arn:aws:rekognition:{}:{}:collection/{id}", self.region, self.account.as_str())
-    }
-}
-
 /// Makes an empty collection for the models that this server runs, and returns its ARN and their version.
 pub async fn create_collection(
-    service: &Service,
-    id: CollectionId,
-    tags: Tags,
-    stages: &Stages,
+    call: Call<'_>,
+    (id, tags): (CollectionId, Tags),
 ) -> Result<(String, ModelVersion), Fault> {
-    let version = service.pack.face_model_version.clone();
-    let creation = service.store.create_collection(&service.account, &id, &version, tags);
-    stages.time_async(Stage::Store, creation).await?;
-    Ok((service.arn(&id), version))
+    let version = call.service.pack.face_model_version.clone();
+    let creation =
+        call.service.store.create_collection(call.account(), &id, &version, tags, call.service.quotas.collections);
+    call.stages.time_async(Stage::Store, creation).await?;
+    Ok((call.service.collection_arn(call.account(), &id), version))
 }
 
 /// Describes a collection.
-pub async fn describe_collection(
-    service: &Service,
-    id: CollectionId,
-    stages: &Stages,
-) -> Result<DescribedCollection, Fault> {
-    let collection = service.collection(&id, stages).await?;
-    Ok(DescribedCollection { arn: service.arn(&id), collection })
+pub async fn describe_collection(call: Call<'_>, id: CollectionId) -> Result<DescribedCollection, Fault> {
+    let collection = call.collection(&id).await?;
+    Ok(DescribedCollection { arn: call.service.collection_arn(call.account(), &id), collection })
 }
 
 /// Lists the account's collections in the order of their names.
-pub async fn list_collections(
-    service: &Service,
-    request: PageRequest,
-    stages: &Stages,
-) -> Result<CollectionPage, Fault> {
-    let scope = format!("collections of {}", service.account.as_str());
-    let after = request.place(&scope)?.map(parse_place).transpose()?;
+pub async fn list_collections(call: Call<'_>, request: PageRequest) -> Result<CollectionPage, Fault> {
+    let pages = call.listing(Operation::ListCollections, "");
+    let after = pages.place(&request)?.map(parse_place).transpose()?;
     let size = request.size();
-    let listing = service.store.collections(&service.account, after.as_ref(), size as i64 + 1);
-    let mut collections = stages.time_async(Stage::Store, listing).await?;
-    let next_token = page::cut(&mut collections, size, &scope, place_behind);
+    let listing = call.service.store.collections(call.account(), after.as_ref(), size as i64 + 1);
+    let mut collections = call.stages.time_async(Stage::Store, listing).await?;
+    let next_token = pages.cut(&mut collections, size, place_behind);
     Ok(CollectionPage { collections: collections.into_iter().map(|c| (c.id, c.model_version)).collect(), next_token })
 }
 
 /// Deletes a collection with all its faces.
-pub async fn delete_collection(service: &Service, id: CollectionId, stages: &Stages) -> Result<(), Fault> {
-    stages.time_async(Stage::Store, service.store.delete_collection(&service.account, &id)).await?;
-    service.forget(&id);
+pub async fn delete_collection(call: Call<'_>, id: CollectionId) -> Result<(), Fault> {
+    call.stages.time_async(Stage::Store, call.service.store.delete_collection(call.account(), &id)).await?;
+    call.forget(&id);
     Ok(())
 }
 

@@ -1,19 +1,17 @@
 //! CompareFaces: the largest face of one image against the faces of another. Nothing is stored.
 
-use bytes::Bytes;
-
-use crate::domain::{FaceDetail, Fault, Percent, QualityFilter, cosine};
-use crate::telemetry::{Stage, Stages};
+use crate::domain::{FaceDetail, Fault, ImageSource, Percent, QualityFilter, cosine};
+use crate::telemetry::Stage;
 use crate::vision::{DetectedFace, Pipeline};
 
-use super::{Service, find_faces};
+use super::{Call, find_faces};
 
 /// A request to compare two images.
 pub struct CompareFaces {
     /// The image file with the probe, its largest face.
-    pub source: Bytes,
+    pub source: Option<ImageSource>,
     /// The image file with the faces to compare the probe with.
-    pub target: Bytes,
+    pub target: Option<ImageSource>,
     /// Matches are at least this similar.
     pub threshold: Percent,
     /// How good a face has to be to be compared.
@@ -32,10 +30,11 @@ pub struct ComparedFaces {
 
 /// Compares the largest face of the source with the faces of the target.
 /// Fails with [`Fault::InvalidParameters`] when either image has no face that passes the filter.
-pub async fn compare_faces(service: &Service, request: CompareFaces, stages: &Stages) -> Result<ComparedFaces, Fault> {
-    let (limits, worker_stages) = (service.image_limits, stages.clone());
-    let similarity = service.pack.embedder.similarity.clone();
+pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<ComparedFaces, Fault> {
+    let (limits, worker_stages) = (call.service.image_limits, call.stages.clone());
+    let similarity = call.service.pack.embedder.similarity.clone();
     let CompareFaces { source, target, threshold, quality_filter } = request;
+    let (source, target) = (call.image(source).await?, call.image(target).await?);
     let job = move |pipeline: &mut Pipeline| {
         let stages = &worker_stages;
         let passes = |face: &DetectedFace| face.shortcomings(quality_filter).is_empty();
@@ -58,5 +57,5 @@ pub async fn compare_faces(service: &Service, request: CompareFaces, stages: &St
         });
         Ok(ComparedFaces { source: probe.detail, matches, unmatched })
     };
-    service.engine.run(stages, job).await
+    call.service.engine.run(call.stages, job).await
 }

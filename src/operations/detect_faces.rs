@@ -1,13 +1,10 @@
 //! DetectFaces: the faces of an image, without a collection.
 
-use bytes::Bytes;
+use crate::domain::{FaceDetail, Fault, ImageSource};
 
-use crate::domain::{FaceDetail, Fault};
-use crate::telemetry::Stages;
-
-use super::Service;
+use super::Call;
 
 /// What is known about each face of an image, from larger to smaller box.
-pub async fn detect_faces(service: &Service, image: Bytes, stages: &Stages) -> Result<Vec<FaceDetail>, Fault> {
-    service.with_faces(image, stages, |_, _, faces, _| Ok(faces.into_iter().map(|face| face.detail).collect())).await
+pub async fn detect_faces(call: Call<'_>, image: Option<ImageSource>) -> Result<Vec<FaceDetail>, Fault> {
+    call.with_faces(image, |_, _, faces, _| Ok(faces.into_iter().map(|face| face.detail).collect())).await
 }

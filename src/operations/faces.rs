@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion, UserId};
-use crate::telemetry::{Stage, Stages};
+use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion, Operation, UserId};
+use crate::telemetry::Stage;
 
-use super::{PageRequest, Service, page};
+use super::{Call, PageRequest};
 
 /// A request for a page of faces.
 pub struct ListFaces {
@@ -42,33 +42,29 @@ pub struct DeletedFaces {
 }
 
 /// Lists a collection's faces.
-pub async fn list_faces(service: &Service, request: ListFaces, stages: &Stages) -> Result<FacePage, Fault> {
-    let collection = service.collection(&request.collection_id, stages).await?;
+pub async fn list_faces(call: Call<'_>, request: ListFaces) -> Result<FacePage, Fault> {
+    let collection = call.collection(&request.collection_id).await?;
     let user = match &request.user_id {
         None => None,
-        Some(id) => Some(stages.time_async(Stage::Store, service.store.user(&collection, id)).await?),
+        Some(id) => Some(call.stages.time_async(Stage::Store, call.service.store.user(&collection, id)).await?),
     };
     let among = request.face_ids.as_deref().map(digest_of);
-    let scope = format!("faces of {} among {among:?} of user {user:?}", collection.key);
-    let place = request.page.place(&scope)?.map(|place| place.try_into().map(FaceId::from_bytes));
+    let pages = call.listing(Operation::ListFaces, &format!("{} among {among:?} of {user:?}", collection.key));
+    let place = pages.place(&request.page)?.map(|place| place.try_into().map(FaceId::from_bytes));
     let after = place.transpose().map_err(|_| Fault::InvalidPaginationToken)?;
     let size = request.page.size();
-    let listing = service.store.faces(&collection, after, request.face_ids.as_deref(), user, size as i64 + 1);
-    let mut faces = stages.time_async(Stage::Store, listing).await?;
-    let next_token = page::cut(&mut faces, size, &scope, |last| last.face_id.as_bytes().to_vec());
+    let listing = call.service.store.faces(&collection, after, request.face_ids.as_deref(), user, size as i64 + 1);
+    let mut faces = call.stages.time_async(Stage::Store, listing).await?;
+    let next_token = pages.cut(&mut faces, size, |last| last.face_id.as_bytes().to_vec());
     Ok(FacePage { faces, model_version: collection.model_version, next_token })
 }
 
 /// Deletes faces from a collection. Unknown ids are no error.
-pub async fn delete_faces(
-    service: &Service,
-    id: CollectionId,
-    face_ids: Vec<FaceId>,
-    stages: &Stages,
-) -> Result<DeletedFaces, Fault> {
-    let collection = service.collection(&id, stages).await?;
+pub async fn delete_faces(call: Call<'_>, (id, face_ids): (CollectionId, Vec<FaceId>)) -> Result<DeletedFaces, Fault> {
+    let collection = call.collection(&id).await?;
     let asked = without_repetitions(face_ids);
-    let outcome = stages.time_async(Stage::Store, service.store.delete_faces(&collection, asked.clone())).await?;
+    let outcome =
+        call.stages.time_async(Stage::Store, call.service.store.delete_faces(&collection, asked.clone())).await?;
     let gone: HashSet<FaceId> = outcome.deleted.into_iter().collect();
     let owned: HashSet<FaceId> = outcome.of_users.iter().map(|(face, _)| *face).collect();
     let (deleted, rest): (Vec<_>, Vec<_>) = asked.into_iter().partition(|face| gone.contains(face));

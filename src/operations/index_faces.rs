@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::domain::{
-    CollectionId, ExternalImageId, Face, FaceDetail, Fault, ImageDigest, IndexedFace, ModelVersion, QualityFilter,
-    Reason,
+    CollectionId, ExternalImageId, Face, FaceDetail, Fault, ImageDigest, ImageSource, IndexedFace, ModelVersion,
+    QualityFilter, Reason,
 };
 use crate::telemetry::{Stage, Stages};
 use crate::vision::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline};
 
-use super::Service;
+use super::Call;
 
 /// A request to index an image.
 pub struct IndexFaces {
     /// The collection.
     pub collection_id: CollectionId,
     /// The image file.
-    pub image: Bytes,
+    pub image: Option<ImageSource>,
     /// The client's name for the image, given to every face of it.
     pub external_image_id: Option<ExternalImageId>,
     /// The most faces to index; absent: [`MAX_FACES_PER_IMAGE`].
@@ -48,8 +46,8 @@ pub struct UnindexedFace {
 /// Finds the faces of an image and adds those that pass to a collection, all in one transaction or none.
 ///
 /// The same image under the same external id gives the same face ids, so that indexing it again stores nothing new.
-pub async fn index_faces(service: &Service, request: IndexFaces, stages: &Stages) -> Result<IndexedFaces, Fault> {
-    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedFaces, Fault> {
+    let collection = call.comparable_collection(&request.collection_id).await?;
     let IndexFaces { image, external_image_id, max_faces, quality_filter, .. } = request;
     let work = move |pipeline: &mut Pipeline, image: &[u8], faces: Vec<DetectedFace>, stages: &Stages| {
         let (accepted, unindexed) = choose(faces, quality_filter, max_faces);
@@ -71,10 +69,15 @@ pub async fn index_faces(service: &Service, request: IndexFaces, stages: &Stages
             .collect();
         Ok((indexed, unindexed))
     };
-    let (indexed, unindexed) = service.with_faces(image, stages, work).await?;
+    let (indexed, unindexed) = call.with_faces(image, work).await?;
     let (faces, details): (Vec<IndexedFace>, Vec<FaceDetail>) = indexed.into_iter().unzip();
     let faces: Arc<[IndexedFace]> = faces.into();
-    stages.time_async(Stage::Store, service.store.insert_faces(&collection, faces.clone())).await?;
+    call.stages
+        .time_async(
+            Stage::Store,
+            call.service.store.insert_faces(&collection, faces.clone(), call.service.quotas.faces),
+        )
+        .await?;
     let indexed = faces.iter().map(|indexed| indexed.face.clone()).zip(details).collect();
     Ok(IndexedFaces { indexed, unindexed, model_version: collection.model_version })
 }

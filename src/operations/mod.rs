@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::domain::{AccountId, CollectionId, FaceId, Fault, Percent};
+use crate::access::{Decision, Principal};
+use crate::domain::{AccountId, CollectionId, FaceId, Fault, ImageSource, Operation, Percent};
 use crate::search::Galleries;
+use crate::sources::S3;
 use crate::store::{Collection, Store, UserKey};
 use crate::telemetry::{Stage, Stages};
 use crate::vision::pack::Pack;
@@ -29,7 +31,8 @@ pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
 pub use detect_faces::detect_faces;
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
-pub use page::PageRequest;
+use page::Listing;
+pub use page::{PageRequest, TokenKey};
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
@@ -55,28 +58,44 @@ pub struct Service {
     pub engine: Engine,
     /// The models that the workers run.
     pub pack: Arc<Pack>,
-    /// The owner of every collection.
-    pub account: AccountId,
+    /// Where images lie that a request only names.
+    pub s3: S3,
     /// The region in ARNs.
     pub region: String,
     /// What an image may measure.
     pub image_limits: ImageLimits,
+    /// How much an account may have.
+    pub quotas: Quotas,
+    /// The key of the tokens between pages.
+    pub tokens: TokenKey,
+}
+
+/// How much an account may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotas {
+    /// Collections of an account.
+    pub collections: u32,
+    /// Faces of a collection.
+    pub faces: u32,
+    /// Users of a collection.
+    pub users: u32,
+}
+
+/// One call of an operation.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The tools.
+    pub service: &'a Service,
+    /// Who calls.
+    pub caller: &'a Principal,
+    /// The call's stopwatch.
+    pub stages: &'a Stages,
 }
 
 impl Service {
-    /// The collection of this name, as it is now.
-    async fn collection(&self, id: &CollectionId, stages: &Stages) -> Result<Collection, Fault> {
-        let found = stages.time_async(Stage::Store, self.store.collection(&self.account, id)).await;
-        if let Err(Fault::CollectionNotFound(_)) = found {
-            self.forget(id);
-        }
-        found
-    }
-
-    /// Forgets the vectors of a collection that does not exist any more.
-    fn forget(&self, id: &CollectionId) {
-        self.faces.forget(&self.account, id);
-        self.users.forget(&self.account, id);
+    /// `arn:aws:rekognition:<region>:<account>:collection/<id>`.
+    pub fn collection_arn(&self, account: &AccountId, id: &CollectionId) -> String {
+        format!("arn:aws:rekognition:{}:{}:collection/{id}", self.region, account.as_str())
     }
 
     /// The cosine below which nothing reaches the threshold.
@@ -84,34 +103,77 @@ impl Service {
         // Similarity 0 stands for every cosine below the curve's first knot.
         if threshold.get() > 0.0 { self.pack.embedder.similarity.raw(threshold) - ROUNDING } else { f32::NEG_INFINITY }
     }
+}
+
+impl Call<'_> {
+    /// The owner of what the call is about.
+    fn account(&self) -> &AccountId {
+        &self.caller.account
+    }
+
+    /// The collection of this name, as it is now.
+    async fn collection(&self, id: &CollectionId) -> Result<Collection, Fault> {
+        let found = self.stages.time_async(Stage::Store, self.service.store.collection(self.account(), id)).await;
+        if let Err(Fault::CollectionNotFound(_)) = found {
+            self.forget(id);
+        }
+        found
+    }
+
+    /// See [`TokenKey::listing`].
+    fn listing(&self, operation: Operation, filters: &str) -> Listing {
+        self.service.tokens.listing(operation, self.account(), filters)
+    }
+
+    /// Forgets the vectors of a collection that does not exist any more.
+    fn forget(&self, id: &CollectionId) {
+        self.service.faces.forget(self.account(), id);
+        self.service.users.forget(self.account(), id);
+    }
 
     /// The collection of this name, if its vectors are of the models that this server runs.
-    async fn comparable_collection(&self, id: &CollectionId, stages: &Stages) -> Result<Collection, Fault> {
-        let collection = self.collection(id, stages).await?;
-        if collection.model_version == self.pack.face_model_version {
+    async fn comparable_collection(&self, id: &CollectionId) -> Result<Collection, Fault> {
+        let collection = self.collection(id).await?;
+        let ours = &self.service.pack.face_model_version;
+        if collection.model_version == *ours {
             Ok(collection)
         } else {
             Err(Fault::ModelVersionMismatch {
                 collection: collection.id,
                 theirs: collection.model_version,
-                ours: self.pack.face_model_version.clone(),
+                ours: ours.clone(),
             })
+        }
+    }
+
+    /// The bytes of an image, wherever they are. A request that names no image, or two, is refused here.
+    async fn image(&self, source: Option<ImageSource>) -> Result<Bytes, Fault> {
+        match source {
+            None => Err(Fault::InvalidParameters),
+            Some(ImageSource::Bytes(bytes)) => Ok(bytes),
+            Some(ImageSource::S3(object)) => {
+                // As in the cloud, whoever names an object has to be allowed to read it.
+                if self.caller.may(object.action(), &object.arn()) != Decision::Allowed {
+                    return Err(Fault::S3ObjectUnavailable("no policy of the caller allows it to be read".to_owned()));
+                }
+                self.stages.time_async(Stage::Fetch, self.service.s3.get(&object)).await
+            }
         }
     }
 
     /// Finds the faces of an image on a worker, which then does `work` with them.
     async fn with_faces<T: Send + 'static>(
         &self,
-        image: Bytes,
-        stages: &Stages,
+        source: Option<ImageSource>,
         work: impl FnOnce(&mut Pipeline, &[u8], Vec<DetectedFace>, &Stages) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (limits, worker_stages) = (self.image_limits, stages.clone());
+        let image = self.image(source).await?;
+        let (limits, worker_stages) = (self.service.image_limits, self.stages.clone());
         let job = move |pipeline: &mut Pipeline| {
             let faces = find_faces(pipeline, &image, &limits, &worker_stages)?;
             work(pipeline, &image, faces, &worker_stages)
         };
-        self.engine.run(stages, job).await
+        self.service.engine.run(self.stages, job).await
     }
 }
 

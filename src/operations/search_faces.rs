@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-
-use crate::domain::{BoundingBox, CollectionId, Face, FaceId, Fault, Match, ModelVersion, Percent, QualityFilter};
+use crate::domain::{
+    BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent, QualityFilter,
+};
 use crate::search::Probe;
 use crate::store::Collection;
-use crate::telemetry::{Stage, Stages};
+use crate::telemetry::Stage;
 
-use super::Service;
+use super::Call;
 
 /// A search by a face that is in the collection.
 pub struct SearchFaces {
@@ -28,7 +28,7 @@ pub struct SearchFacesByImage {
     /// The collection.
     pub collection_id: CollectionId,
     /// The image file.
-    pub image: Bytes,
+    pub image: Option<ImageSource>,
     /// The most matches.
     pub max_faces: u32,
     /// Matches are at least this similar.
@@ -60,24 +60,19 @@ pub struct ImageSearch {
 }
 
 /// Searches by a face of the collection. Fails with [`Fault::FaceNotFound`].
-pub async fn search_faces(service: &Service, request: SearchFaces, stages: &Stages) -> Result<FaceSearch, Fault> {
-    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+pub async fn search_faces(call: Call<'_>, request: SearchFaces) -> Result<FaceSearch, Fault> {
+    let collection = call.comparable_collection(&request.collection_id).await?;
     let matches =
-        matches(service, &collection, Probe::Member(request.face_id), request.threshold, request.max_faces, stages)
-            .await?;
+        matches(call, &collection, Probe::Member(request.face_id), request.threshold, request.max_faces).await?;
     Ok(FaceSearch { face_id: request.face_id, matches, model_version: collection.model_version })
 }
 
 /// Searches by the largest face of an image; nothing is stored. Fails with [`Fault::NoFaceInImage`].
-pub async fn search_faces_by_image(
-    service: &Service,
-    request: SearchFacesByImage,
-    stages: &Stages,
-) -> Result<ImageSearch, Fault> {
-    service.comparable_collection(&request.collection_id, stages).await?;
+pub async fn search_faces_by_image(call: Call<'_>, request: SearchFacesByImage) -> Result<ImageSearch, Fault> {
+    call.comparable_collection(&request.collection_id).await?;
     let filter = request.quality_filter;
-    let probe = service
-        .with_faces(request.image, stages, move |pipeline, _, faces, stages| {
+    let probe = call
+        .with_faces(request.image, move |pipeline, _, faces, stages| {
             let largest =
                 faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
             let embedding =
@@ -86,11 +81,9 @@ pub async fn search_faces_by_image(
         })
         .await?;
     // Read anew: what was acknowledged while the image was looked at is found as well.
-    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+    let collection = call.comparable_collection(&request.collection_id).await?;
     let (detail, embedding) = probe;
-    let matches =
-        matches(service, &collection, Probe::Embedding(embedding), request.threshold, request.max_faces, stages)
-            .await?;
+    let matches = matches(call, &collection, Probe::Embedding(embedding), request.threshold, request.max_faces).await?;
     Ok(ImageSearch {
         bounding_box: detail.bounding_box,
         confidence: detail.confidence,
@@ -100,23 +93,27 @@ pub async fn search_faces_by_image(
 }
 
 async fn matches(
-    service: &Service,
+    call: Call<'_>,
     collection: &Collection,
     probe: Probe<FaceId>,
     threshold: Percent,
     max_faces: u32,
-    stages: &Stages,
 ) -> Result<Vec<Match>, Fault> {
-    let similarity = &service.pack.embedder.similarity;
-    let search =
-        service.faces.nearest(&service.store, collection, probe, service.min_cosine(threshold), max_faces as usize);
-    let neighbours = stages.time_async(Stage::Search, search).await?.ok_or(Fault::FaceNotFound)?;
+    let similarity = &call.service.pack.embedder.similarity;
+    let search = call.service.faces.nearest(
+        &call.service.store,
+        collection,
+        probe,
+        call.service.min_cosine(threshold),
+        max_faces as usize,
+    );
+    let neighbours = call.stages.time_async(Stage::Search, search).await?.ok_or(Fault::FaceNotFound)?;
     let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.id).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let reading = service.store.faces(collection, None, Some(&ids), None, ids.len() as i64);
-    let faces = stages.time_async(Stage::Store, reading).await?;
+    let reading = call.service.store.faces(collection, None, Some(&ids), None, ids.len() as i64);
+    let faces = call.stages.time_async(Stage::Store, reading).await?;
     let mut by_id: HashMap<FaceId, Face> = faces.into_iter().map(|face| (face.face_id, face)).collect();
     // A face that was deleted since the scan has no metadata any more and drops out here.
     let matches = neighbours.iter().filter_map(|neighbour| {

@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-
 use crate::domain::{
-    CollectionId, FaceDetail, FaceId, Fault, ModelVersion, Percent, QualityFilter, Reason, User, UserId,
+    CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason, User, UserId,
 };
 use crate::search::Probe;
 use crate::store::{Collection, UserKey};
-use crate::telemetry::{Stage, Stages};
+use crate::telemetry::Stage;
 
-use super::{Service, UnindexedFace};
+use super::{Call, UnindexedFace};
 
 /// Whom a search for users starts from.
 pub enum UserProbe {
@@ -25,8 +23,8 @@ pub enum UserProbe {
 pub struct SearchUsers {
     /// The collection.
     pub collection_id: CollectionId,
-    /// Whom to start from.
-    pub probe: UserProbe,
+    /// Whom to start from; a request has to name one.
+    pub probe: Option<UserProbe>,
     /// The most matches.
     pub max_users: u32,
     /// Matches are at least this similar.
@@ -48,7 +46,7 @@ pub struct SearchUsersByImage {
     /// The collection.
     pub collection_id: CollectionId,
     /// The image file.
-    pub image: Bytes,
+    pub image: Option<ImageSource>,
     /// The most matches.
     pub max_users: u32,
     /// Matches are at least this similar.
@@ -70,29 +68,26 @@ pub struct UserImageSearch {
 }
 
 /// Searches by a face or a user of the collection. Fails with [`Fault::FaceNotFound`] or [`Fault::UserNotFound`].
-pub async fn search_users(service: &Service, request: SearchUsers, stages: &Stages) -> Result<UserSearch, Fault> {
-    let collection = service.comparable_collection(&request.collection_id, stages).await?;
-    let probe = match &request.probe {
+pub async fn search_users(call: Call<'_>, request: SearchUsers) -> Result<UserSearch, Fault> {
+    let collection = call.comparable_collection(&request.collection_id).await?;
+    let started_from = request.probe.ok_or(Fault::InvalidParameters)?;
+    let probe = match &started_from {
         UserProbe::Face(id) => {
-            let vector = service.faces.vector(&service.store, &collection, id).await?;
+            let vector = call.service.faces.vector(&call.service.store, &collection, id).await?;
             Probe::Embedding(vector.ok_or(Fault::FaceNotFound)?)
         }
-        UserProbe::User(id) => Probe::Member(service.store.user(&collection, id).await?),
+        UserProbe::User(id) => Probe::Member(call.service.store.user(&collection, id).await?),
     };
-    let matches = matches(service, &collection, probe, request.threshold, request.max_users, stages).await?;
-    Ok(UserSearch { probe: request.probe, matches, model_version: collection.model_version })
+    let matches = matches(call, &collection, probe, request.threshold, request.max_users).await?;
+    Ok(UserSearch { probe: started_from, matches, model_version: collection.model_version })
 }
 
 /// Searches by the largest face of an image; nothing is stored. An image without a usable face matches nobody.
-pub async fn search_users_by_image(
-    service: &Service,
-    request: SearchUsersByImage,
-    stages: &Stages,
-) -> Result<UserImageSearch, Fault> {
-    service.comparable_collection(&request.collection_id, stages).await?;
+pub async fn search_users_by_image(call: Call<'_>, request: SearchUsersByImage) -> Result<UserImageSearch, Fault> {
+    call.comparable_collection(&request.collection_id).await?;
     let filter = request.quality_filter;
-    let (probe, unsearched) = service
-        .with_faces(request.image, stages, move |pipeline, _, faces, stages| {
+    let (probe, unsearched) = call
+        .with_faces(request.image, move |pipeline, _, faces, stages| {
             let (mut probe, mut unsearched) = (None, Vec::new());
             for face in faces {
                 let reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };
@@ -107,36 +102,40 @@ pub async fn search_users_by_image(
         })
         .await?;
     // Read anew: what was acknowledged while the image was looked at is found as well.
-    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+    let collection = call.comparable_collection(&request.collection_id).await?;
     let (searched, matches) = match probe {
         None => (None, Vec::new()),
         Some((detail, embedding)) => {
             let probe = Probe::Embedding(embedding);
-            (Some(detail), matches(service, &collection, probe, request.threshold, request.max_users, stages).await?)
+            (Some(detail), matches(call, &collection, probe, request.threshold, request.max_users).await?)
         }
     };
     Ok(UserImageSearch { searched, unsearched, matches, model_version: collection.model_version })
 }
 
 async fn matches(
-    service: &Service,
+    call: Call<'_>,
     collection: &Collection,
     probe: Probe<UserKey>,
     threshold: Percent,
     max_users: u32,
-    stages: &Stages,
 ) -> Result<Vec<(Percent, User)>, Fault> {
-    let search =
-        service.users.nearest(&service.store, collection, probe, service.min_cosine(threshold), max_users as usize);
+    let search = call.service.users.nearest(
+        &call.service.store,
+        collection,
+        probe,
+        call.service.min_cosine(threshold),
+        max_users as usize,
+    );
     // A user without faces has no vector and resembles nobody.
-    let neighbours = stages.time_async(Stage::Search, search).await?.unwrap_or_default();
+    let neighbours = call.stages.time_async(Stage::Search, search).await?.unwrap_or_default();
     let keys: Vec<UserKey> = neighbours.iter().map(|neighbour| neighbour.id).collect();
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let reading = service.store.users(collection, None, Some(&keys), keys.len() as i64);
-    let mut by_key: HashMap<UserKey, User> = stages.time_async(Stage::Store, reading).await?.into_iter().collect();
-    let similarity = &service.pack.embedder.similarity;
+    let reading = call.service.store.users(collection, None, Some(&keys), keys.len() as i64);
+    let mut by_key: HashMap<UserKey, User> = call.stages.time_async(Stage::Store, reading).await?.into_iter().collect();
+    let similarity = &call.service.pack.embedder.similarity;
     // A user that was deleted since the scan drops out here.
     let matches = neighbours.iter().filter_map(|neighbour| {
         let user = by_key.remove(&neighbour.id)?;

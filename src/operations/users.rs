@@ -1,11 +1,11 @@
 //! CreateUser, DeleteUser, ListUsers, AssociateFaces, DisassociateFaces.
 
-use crate::domain::{ClientRequestToken, CollectionId, FaceId, Fault, Percent, User, UserId};
+use crate::domain::{ClientRequestToken, CollectionId, FaceId, Fault, Operation, Percent, User, UserId};
 use crate::store::{self, Reassignment, Token, UserKey};
-use crate::telemetry::{Stage, Stages};
+use crate::telemetry::Stage;
 
 use super::faces::without_repetitions;
-use super::{PageRequest, Service, page};
+use super::{Call, PageRequest};
 
 /// A request about one user.
 pub struct UserRequest {
@@ -47,72 +47,67 @@ impl UserRequest {
 }
 
 /// Makes a user without faces.
-pub async fn create_user(service: &Service, request: UserRequest, stages: &Stages) -> Result<(), Fault> {
-    let collection = service.collection(&request.collection_id, stages).await?;
+pub async fn create_user(call: Call<'_>, request: UserRequest) -> Result<(), Fault> {
+    let collection = call.collection(&request.collection_id).await?;
     let token = request.token("CreateUser", &[]);
-    stages.time_async(Stage::Store, service.store.create_user(&collection, &request.user_id, token)).await
+    call.stages
+        .time_async(
+            Stage::Store,
+            call.service.store.create_user(&collection, &request.user_id, token, call.service.quotas.users),
+        )
+        .await
 }
 
 /// Deletes a user. Its faces stay in the collection.
-pub async fn delete_user(service: &Service, request: UserRequest, stages: &Stages) -> Result<(), Fault> {
-    let collection = service.collection(&request.collection_id, stages).await?;
+pub async fn delete_user(call: Call<'_>, request: UserRequest) -> Result<(), Fault> {
+    let collection = call.collection(&request.collection_id).await?;
     let token = request.token("DeleteUser", &[]);
-    stages.time_async(Stage::Store, service.store.delete_user(&collection, &request.user_id, token)).await
+    call.stages.time_async(Stage::Store, call.service.store.delete_user(&collection, &request.user_id, token)).await
 }
 
 /// Lists a collection's users.
-pub async fn list_users(
-    service: &Service,
-    id: CollectionId,
-    request: PageRequest,
-    stages: &Stages,
-) -> Result<UserPage, Fault> {
-    let collection = service.collection(&id, stages).await?;
-    let scope = format!("users of {}", collection.key);
-    let place = request.place(&scope)?.map(|place| place.try_into().map(i64::from_be_bytes));
+pub async fn list_users(call: Call<'_>, (id, request): (CollectionId, PageRequest)) -> Result<UserPage, Fault> {
+    let collection = call.collection(&id).await?;
+    let pages = call.listing(Operation::ListUsers, &collection.key.to_string());
+    let place = pages.place(&request)?.map(|place| place.try_into().map(i64::from_be_bytes));
     let after = place.transpose().map_err(|_| Fault::InvalidPaginationToken)?.map(UserKey);
     let size = request.size();
-    let listing = service.store.users(&collection, after, None, size as i64 + 1);
-    let mut users = stages.time_async(Stage::Store, listing).await?;
-    let next_token = page::cut(&mut users, size, &scope, |(key, _)| key.0.to_be_bytes().to_vec());
+    let listing = call.service.store.users(&collection, after, None, size as i64 + 1);
+    let mut users = call.stages.time_async(Stage::Store, listing).await?;
+    let next_token = pages.cut(&mut users, size, |(key, _)| key.0.to_be_bytes().to_vec());
     Ok(UserPage { users: users.into_iter().map(|(_, user)| user).collect(), next_token })
 }
 
 /// Gives faces to a user. Once it has some, each further one has to be at least `threshold` similar to it.
 pub async fn associate_faces(
-    service: &Service,
-    request: UserRequest,
-    faces: Vec<FaceId>,
-    threshold: Percent,
-    stages: &Stages,
+    call: Call<'_>,
+    (request, faces, threshold): (UserRequest, Vec<FaceId>, Percent),
 ) -> Result<Association, Fault> {
     // The threshold is one of this server's models.
-    let collection = service.comparable_collection(&request.collection_id, stages).await?;
+    let collection = call.comparable_collection(&request.collection_id).await?;
     let faces = without_repetitions(faces);
     let token = request.token("AssociateFaces", &[&format!("{faces:?}"), &threshold.get().to_string()]);
-    let gift = Reassignment::Give { min_cosine: service.min_cosine(threshold) };
-    let change = service.store.reassign_faces(&collection, &request.user_id, faces, gift, token);
-    let outcome = stages.time_async(Stage::Store, change).await?;
-    Ok(association(service, request.user_id, outcome))
+    let gift = Reassignment::Give { min_cosine: call.service.min_cosine(threshold) };
+    let change = call.service.store.reassign_faces(&collection, &request.user_id, faces, gift, token);
+    let outcome = call.stages.time_async(Stage::Store, change).await?;
+    Ok(association(call, request.user_id, outcome))
 }
 
 /// Takes faces from a user. They stay in the collection.
 pub async fn disassociate_faces(
-    service: &Service,
-    request: UserRequest,
-    faces: Vec<FaceId>,
-    stages: &Stages,
+    call: Call<'_>,
+    (request, faces): (UserRequest, Vec<FaceId>),
 ) -> Result<Association, Fault> {
-    let collection = service.collection(&request.collection_id, stages).await?;
+    let collection = call.collection(&request.collection_id).await?;
     let faces = without_repetitions(faces);
     let token = request.token("DisassociateFaces", &[&format!("{faces:?}")]);
-    let change = service.store.reassign_faces(&collection, &request.user_id, faces, Reassignment::Take, token);
-    let outcome = stages.time_async(Stage::Store, change).await?;
-    Ok(association(service, request.user_id, outcome))
+    let change = call.service.store.reassign_faces(&collection, &request.user_id, faces, Reassignment::Take, token);
+    let outcome = call.stages.time_async(Stage::Store, change).await?;
+    Ok(association(call, request.user_id, outcome))
 }
 
-fn association(service: &Service, id: UserId, outcome: store::Association) -> Association {
-    let similarity = |(face, cosine)| (face, service.pack.embedder.similarity.percent(cosine));
+fn association(call: Call<'_>, id: UserId, outcome: store::Association) -> Association {
+    let similarity = |(face, cosine)| (face, call.service.pack.embedder.similarity.percent(cosine));
     Association {
         changed: outcome.changed,
         not_found: outcome.not_found,

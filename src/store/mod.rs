@@ -19,6 +19,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, SqlStr, Transaction};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::domain::{
     AccountId, BoundingBox, CollectionId, ExternalImageId, Face, FaceId, Fault, ImageId, IndexedFace, MAX_TAGS,
@@ -28,15 +29,17 @@ use crate::domain::{
 pub use users::{Association, Reassignment, Token, UserKey};
 
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
-const SQLITE: [(i64, &str, &str); 3] = [
+const SQLITE: [(i64, &str, &str); 4] = [
     (1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/sqlite/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/sqlite/0003_users.sql")),
+    (4, "accounts and secrets", include_str!("../../migrations/sqlite/0004_accounts_and_secrets.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 3] = [
+const POSTGRES: [(i64, &str, &str); 4] = [
     (1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/postgres/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/postgres/0003_users.sql")),
+    (4, "accounts and secrets", include_str!("../../migrations/postgres/0004_accounts_and_secrets.sql")),
 ];
 
 /// How long a request waits for a connection before it fails.
@@ -178,19 +181,45 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Makes an empty collection with these tags. Fails with [`Fault::CollectionExists`].
+    /// The secret of this name, which every server on this database shares; made up if there is none.
+    pub async fn secret(&self, name: &str) -> Result<Vec<u8>, Fault> {
+        const CONTEXT: &str = "reading a secret";
+        let (store, name) = (self.clone(), name.to_owned());
+        to_the_end(CONTEXT, async move {
+            let _writer = store.writer().await;
+            let fresh = [*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat();
+            sqlx::query("INSERT INTO secrets (name, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(name.clone())
+                .bind(fresh)
+                .execute(&store.pool)
+                .await
+                .map_err(Fault::internal(CONTEXT))?;
+            sqlx::query("SELECT secret FROM secrets WHERE name = $1")
+                .bind(name)
+                .try_map(|row: AnyRow| row.try_get::<Vec<u8>, _>(0))
+                .fetch_one(&store.pool)
+                .await
+                .map_err(Fault::internal(CONTEXT))
+        })
+        .await
+    }
+
+    /// Makes an empty collection with these tags. Fails with [`Fault::CollectionExists`], or with [`Fault::QuotaExceeded`] when the
+    /// account would have more than `quota`.
     pub async fn create_collection(
         &self,
         account: &AccountId,
         id: &CollectionId,
         model_version: &ModelVersion,
         tags: Tags,
+        quota: u32,
     ) -> Result<(), Fault> {
         const CONTEXT: &str = "making a collection";
         let (store, account, id, model_version) = (self.clone(), account.clone(), id.clone(), model_version.clone());
         to_the_end(CONTEXT, async move {
             let _writer = store.writer().await;
             let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
+            let count = count_collections(&mut transaction, &account, 1).await.map_err(Fault::internal(CONTEXT))?;
             let key = sqlx::query(
                 "INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING id",
@@ -204,6 +233,9 @@ impl Store {
             .await
             .map_err(Fault::internal(CONTEXT))?
             .ok_or(Fault::CollectionExists(id))?;
+            if count > i64::from(quota) {
+                return Err(Fault::QuotaExceeded("collections in an account", quota));
+            }
             put_tags(&mut transaction, key, &tags).await.map_err(Fault::internal(CONTEXT))?;
             transaction.commit().await.map_err(Fault::internal(CONTEXT))
         })
@@ -316,20 +348,31 @@ impl Store {
         let (store, account, id) = (self.clone(), account.clone(), id.clone());
         to_the_end(CONTEXT, async move {
             let _writer = store.writer().await;
+            let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
+            count_collections(&mut transaction, &account, -1).await.map_err(Fault::internal(CONTEXT))?;
             let gone = sqlx::query("DELETE FROM collections WHERE account = $1 AND name = $2")
                 .bind(account.as_str())
                 .bind(id.as_str())
-                .execute(&store.pool)
+                .execute(&mut *transaction)
                 .await
                 .map_err(Fault::internal(CONTEXT))?;
-            if gone.rows_affected() == 0 { Err(Fault::CollectionNotFound(id)) } else { Ok(()) }
+            if gone.rows_affected() == 0 {
+                return Err(Fault::CollectionNotFound(id));
+            }
+            transaction.commit().await.map_err(Fault::internal(CONTEXT))
         })
         .await
     }
 
     /// Adds all of these faces or none, and returns after they are durable. Faces that the collection has already stay as they are.
-    /// Fails with [`Fault::CollectionNotFound`] when the collection is gone.
-    pub async fn insert_faces(&self, collection: &Collection, faces: Arc<[IndexedFace]>) -> Result<(), Fault> {
+    /// Fails with [`Fault::CollectionNotFound`] when the collection is gone, or with [`Fault::QuotaExceeded`] when it would have more
+    /// faces than `quota`.
+    pub async fn insert_faces(
+        &self,
+        collection: &Collection,
+        faces: Arc<[IndexedFace]>,
+        quota: u32,
+    ) -> Result<(), Fault> {
         const CONTEXT: &str = "storing faces";
         if faces.is_empty() {
             return Ok(());
@@ -344,7 +387,7 @@ impl Store {
                     .await
                     .map_err(Fault::internal(CONTEXT))?;
             }
-            finish_change(transaction, &collection, added, CONTEXT).await
+            finish_change(transaction, &collection, added, quota, CONTEXT).await
         })
         .await
     }
@@ -364,7 +407,7 @@ impl Store {
             } else {
                 Vec::new()
             };
-            finish_change(transaction, &collection, -(deleted.len() as i64), CONTEXT).await?;
+            finish_change(transaction, &collection, -(deleted.len() as i64), u32::MAX, CONTEXT).await?;
             Ok(Deletion { deleted, of_users })
         })
         .await
@@ -470,6 +513,23 @@ async fn to_the_end<T: Send + 'static>(
     tokio::spawn(change).await.map_err(Fault::internal(context))?
 }
 
+/// Adds to an account's number of collections, and locks it until the transaction ends; the number.
+async fn count_collections(
+    transaction: &mut Transaction<'static, Any>,
+    account: &AccountId,
+    more: i64,
+) -> sqlx::Result<i64> {
+    sqlx::query(
+        "INSERT INTO accounts (account, collection_count) VALUES ($1, $2) \
+         ON CONFLICT (account) DO UPDATE SET collection_count = accounts.collection_count + $2 RETURNING collection_count",
+    )
+    .bind(account.as_str().to_owned())
+    .bind(more)
+    .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+    .fetch_one(&mut **transaction)
+    .await
+}
+
 async fn put_tags(transaction: &mut Transaction<'static, Any>, collection_key: i64, tags: &Tags) -> sqlx::Result<()> {
     for (key, value) in tags {
         sqlx::query(
@@ -565,22 +625,28 @@ async fn faces_of_users(
     query.try_map(owned).fetch_all(&mut **transaction).await
 }
 
-/// Counts and commits a change, or forgets it when it changed nothing.
+/// Counts and commits a change, or forgets it when it changed nothing. Fails with [`Fault::QuotaExceeded`] when it added faces and the
+/// collection would have more than `quota`.
 async fn finish_change(
     mut transaction: Transaction<'static, Any>,
     collection: &Collection,
     added: i64,
+    quota: u32,
     context: &'static str,
 ) -> Result<(), Fault> {
     if added == 0 {
         return transaction.rollback().await.map_err(Fault::internal(context));
     }
-    sqlx::query("UPDATE collections SET face_count = face_count + $1 WHERE id = $2")
+    let count = sqlx::query("UPDATE collections SET face_count = face_count + $1 WHERE id = $2 RETURNING face_count")
         .bind(added)
         .bind(collection.key)
-        .execute(&mut *transaction)
+        .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+        .fetch_one(&mut *transaction)
         .await
         .map_err(Fault::internal(context))?;
+    if added > 0 && count > i64::from(quota) {
+        return Err(Fault::QuotaExceeded("faces in a collection", quota));
+    }
     transaction.commit().await.map_err(Fault::internal(context))
 }
 

@@ -74,8 +74,15 @@ struct Candidate {
 }
 
 impl Store {
-    /// Makes a user without faces. Fails with [`Fault::UserExists`], [`Fault::CollectionNotFound`] or [`Fault::TokenMismatch`].
-    pub async fn create_user(&self, collection: &Collection, id: &UserId, token: Option<Token>) -> Result<(), Fault> {
+    /// Makes a user without faces. Fails with [`Fault::UserExists`], [`Fault::CollectionNotFound`], [`Fault::TokenMismatch`], or with
+    /// [`Fault::QuotaExceeded`] when the collection would have more users than `quota`.
+    pub async fn create_user(
+        &self,
+        collection: &Collection,
+        id: &UserId,
+        token: Option<Token>,
+        quota: u32,
+    ) -> Result<(), Fault> {
         const CONTEXT: &str = "making a user";
         let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
         to_the_end(CONTEXT, async move {
@@ -96,7 +103,10 @@ impl Store {
             if made.rows_affected() == 0 {
                 return Err(Fault::UserExists(id));
             }
-            count_users(&mut transaction, &collection, 1).await.map_err(Fault::internal(CONTEXT))?;
+            let count = count_users(&mut transaction, &collection, 1).await.map_err(Fault::internal(CONTEXT))?;
+            if count > i64::from(quota) {
+                return Err(Fault::QuotaExceeded("users in a collection", quota));
+            }
             remember(&mut transaction, &collection.account, token, &[]).await.map_err(Fault::internal(CONTEXT))?;
             transaction.commit().await.map_err(Fault::internal(CONTEXT))
         })
@@ -344,17 +354,18 @@ async fn refresh(transaction: &mut Transaction<'static, Any>, user: i64, revisio
     Ok(vectors.len())
 }
 
+/// Adds to a collection's number of users; the number.
 async fn count_users(
     transaction: &mut Transaction<'static, Any>,
     collection: &Collection,
     more: i64,
-) -> sqlx::Result<()> {
-    sqlx::query("UPDATE collections SET user_count = user_count + $1 WHERE id = $2")
+) -> sqlx::Result<i64> {
+    sqlx::query("UPDATE collections SET user_count = user_count + $1 WHERE id = $2 RETURNING user_count")
         .bind(more)
         .bind(collection.key)
-        .execute(&mut **transaction)
+        .try_map(|row: AnyRow| row.try_get(0))
+        .fetch_one(&mut **transaction)
         .await
-        .map(drop)
 }
 
 /// The faces that the same request changed when it came before; `None` when it comes for the first time.

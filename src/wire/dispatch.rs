@@ -5,26 +5,25 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
-use crate::domain::Fault;
-use crate::operations::{self, Service};
+use crate::access::{SignedRequest, action, authorize};
+use crate::domain::{Fault, Operation};
+use crate::operations::Call;
 use crate::telemetry::{Stage, Stages};
 
+use super::body::{Received, receive, unpack};
 use super::errors::Rejection;
 use super::router::Front;
 use super::shapes::{self, Input};
 
 /// No operation has a name of half this length.
 const LONGEST_NAME: usize = 64;
-
-const OUT_OF_BODIES: Fault = Fault::Overloaded("the memory for bodies is used up");
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -36,10 +35,11 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let stages = Stages::default();
     let (parts, body) = request.into_parts();
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let operation = target.strip_prefix("RekognitionService.").unwrap_or_default();
+    let name = target.strip_prefix("RekognitionService.").unwrap_or_default();
     // The rest of a longer name would only fill the log.
-    let operation = &operation[..operation.floor_char_boundary(LONGEST_NAME)];
-    let outcome = answer(&front, operation, &parts.headers, body, &stages).await;
+    let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
+    let mut caller = None;
+    let outcome = answer(&front, name, &parts, body, &stages, &mut caller).await;
     let (status, code, body, detail) = match outcome {
         Ok(body) => (StatusCode::OK, None, body, None),
         Err(rejection) => {
@@ -47,7 +47,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
             (reply.status, Some(reply.code), reply.body.to_string().into_bytes(), rejection.detail())
         }
     };
-    let line = Line { operation, status, code, request_id: &request_id, started, detail };
+    let line = Line { operation: name, caller, status, code, request_id: &request_id, started, detail };
     line.log(&stages);
     let request_id = HeaderValue::try_from(request_id).expect("a UUID is a header value");
     (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response()
@@ -55,120 +55,142 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
 
 async fn answer(
     front: &Front,
-    operation: &str,
-    headers: &HeaderMap,
+    name: &str,
+    parts: &Parts,
     body: Body,
     stages: &Stages,
+    caller: &mut Option<String>,
 ) -> Result<Vec<u8>, Rejection> {
-    let body = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
+    let body = stages.time_async(Stage::Receive, receive(front, &parts.headers, body)).await?;
     let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
-    run(&front.service, operation, body, stages).await
+    let principal = stages.time(Stage::Authenticate, || front.access.authenticate(&signed(parts, body.sha256)))?;
+    *caller = front.access.is_signed().then(|| principal.arn());
+    let operation: Operation = name.parse()?;
+    let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await?;
+    let call = Call { service: &front.service, caller: &principal, stages };
+    run(Admission { front, call, operation, body }).await
 }
 
-/// Runs the operation of this name.
-async fn run(service: &Service, operation: &str, body: Received<'_>, stages: &Stages) -> Result<Vec<u8>, Rejection> {
-    match operation {
-        "CreateCollection" => {
-            let run = async |(id, tags)| operations::create_collection(service, id, tags, stages).await;
-            call::<shapes::CreateCollectionRequest, _, shapes::CreateCollectionResponse>(body, stages, run).await
+/// A request as its signature sees it.
+pub fn signed(parts: &Parts, body_sha256: [u8; 32]) -> SignedRequest<'_> {
+    let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let query = parts.uri.query().unwrap_or_default();
+    SignedRequest::new(parts.method.as_str(), parts.uri.path(), query, headers, body_sha256)
+}
+
+/// A request whose sender is known.
+struct Admission<'a> {
+    front: &'a Front,
+    call: Call<'a>,
+    operation: Operation,
+    body: Received<'a>,
+}
+
+/// Runs the operation.
+async fn run(request: Admission<'_>) -> Result<Vec<u8>, Rejection> {
+    use crate::operations as op;
+    match request.operation {
+        Operation::AssociateFaces => {
+            call::<shapes::AssociateFacesRequest, _, shapes::AssociateFacesResponse>(request, op::associate_faces).await
         }
-        "DescribeCollection" => {
-            let run = async |id| operations::describe_collection(service, id, stages).await;
-            call::<shapes::CollectionRequest, _, shapes::DescribeCollectionResponse>(body, stages, run).await
+        Operation::CompareFaces => {
+            call::<shapes::CompareFacesRequest, _, shapes::CompareFacesResponse>(request, op::compare_faces).await
         }
-        "ListCollections" => {
-            let run = async |page| operations::list_collections(service, page, stages).await;
-            call::<shapes::ListCollectionsRequest, _, shapes::ListCollectionsResponse>(body, stages, run).await
+        Operation::CreateCollection => {
+            call::<shapes::CreateCollectionRequest, _, shapes::CreateCollectionResponse>(request, op::create_collection)
+                .await
         }
-        "DeleteCollection" => {
-            let run = async |id| operations::delete_collection(service, id, stages).await;
-            call::<shapes::CollectionRequest, _, shapes::DeleteCollectionResponse>(body, stages, run).await
+        Operation::CreateUser => call::<shapes::UserRequest, _, shapes::EmptyResponse>(request, op::create_user).await,
+        Operation::DeleteCollection => {
+            call::<shapes::CollectionRequest, _, shapes::DeleteCollectionResponse>(request, op::delete_collection).await
         }
-        "IndexFaces" => {
-            let run = async |request| operations::index_faces(service, request, stages).await;
-            call::<shapes::IndexFacesRequest, _, shapes::IndexFacesResponse>(body, stages, run).await
+        Operation::DeleteFaces => {
+            call::<shapes::DeleteFacesRequest, _, shapes::DeleteFacesResponse>(request, op::delete_faces).await
         }
-        "ListFaces" => {
-            let run = async |request| operations::list_faces(service, request, stages).await;
-            call::<shapes::ListFacesRequest, _, shapes::ListFacesResponse>(body, stages, run).await
+        Operation::DeleteUser => call::<shapes::UserRequest, _, shapes::EmptyResponse>(request, op::delete_user).await,
+        Operation::DescribeCollection => {
+            call::<shapes::CollectionRequest, _, shapes::DescribeCollectionResponse>(request, op::describe_collection)
+                .await
         }
-        "DeleteFaces" => {
-            let run = async |(id, faces)| operations::delete_faces(service, id, faces, stages).await;
-            call::<shapes::DeleteFacesRequest, _, shapes::DeleteFacesResponse>(body, stages, run).await
+        Operation::DetectFaces => {
+            call::<shapes::DetectFacesRequest, _, shapes::DetectFacesResponse>(request, op::detect_faces).await
         }
-        "SearchFaces" => {
-            let run = async |request| operations::search_faces(service, request, stages).await;
-            call::<shapes::SearchFacesRequest, _, shapes::SearchFacesResponse>(body, stages, run).await
+        Operation::DisassociateFaces => {
+            call::<shapes::DisassociateFacesRequest, _, shapes::DisassociateFacesResponse>(
+                request,
+                op::disassociate_faces,
+            )
+            .await
         }
-        "SearchFacesByImage" => {
-            let run = async |request| operations::search_faces_by_image(service, request, stages).await;
-            call::<shapes::SearchFacesByImageRequest, _, shapes::SearchFacesByImageResponse>(body, stages, run).await
+        Operation::IndexFaces => {
+            call::<shapes::IndexFacesRequest, _, shapes::IndexFacesResponse>(request, op::index_faces).await
         }
-        "DetectFaces" => {
-            let run = async |image| operations::detect_faces(service, image, stages).await;
-            call::<shapes::DetectFacesRequest, _, shapes::DetectFacesResponse>(body, stages, run).await
+        Operation::ListCollections => {
+            call::<shapes::ListCollectionsRequest, _, shapes::ListCollectionsResponse>(request, op::list_collections)
+                .await
         }
-        "CompareFaces" => {
-            let run = async |request| operations::compare_faces(service, request, stages).await;
-            call::<shapes::CompareFacesRequest, _, shapes::CompareFacesResponse>(body, stages, run).await
+        Operation::ListFaces => {
+            call::<shapes::ListFacesRequest, _, shapes::ListFacesResponse>(request, op::list_faces).await
         }
-        "TagResource" => {
-            let run = async |(arn, tags): (String, _)| operations::tag_resource(service, &arn, tags, stages).await;
-            call::<shapes::TagResourceRequest, _, shapes::EmptyResponse>(body, stages, run).await
+        Operation::ListTagsForResource => {
+            call::<shapes::ListTagsForResourceRequest, _, shapes::ListTagsForResourceResponse>(
+                request,
+                op::list_tags_for_resource,
+            )
+            .await
         }
-        "UntagResource" => {
-            let run = async |(arn, keys): (String, _)| operations::untag_resource(service, &arn, keys, stages).await;
-            call::<shapes::UntagResourceRequest, _, shapes::EmptyResponse>(body, stages, run).await
+        Operation::ListUsers => {
+            call::<shapes::ListUsersRequest, _, shapes::ListUsersResponse>(request, op::list_users).await
         }
-        "ListTagsForResource" => {
-            let run = async |arn: String| operations::list_tags_for_resource(service, &arn, stages).await;
-            call::<shapes::ListTagsForResourceRequest, _, shapes::ListTagsForResourceResponse>(body, stages, run).await
+        Operation::SearchFaces => {
+            call::<shapes::SearchFacesRequest, _, shapes::SearchFacesResponse>(request, op::search_faces).await
         }
-        "CreateUser" => {
-            let run = async |request| operations::create_user(service, request, stages).await;
-            call::<shapes::UserRequest, _, shapes::EmptyResponse>(body, stages, run).await
+        Operation::SearchFacesByImage => {
+            call::<shapes::SearchFacesByImageRequest, _, shapes::SearchFacesByImageResponse>(
+                request,
+                op::search_faces_by_image,
+            )
+            .await
         }
-        "DeleteUser" => {
-            let run = async |request| operations::delete_user(service, request, stages).await;
-            call::<shapes::UserRequest, _, shapes::EmptyResponse>(body, stages, run).await
+        Operation::SearchUsers => {
+            call::<shapes::SearchUsersRequest, _, shapes::SearchUsersResponse>(request, op::search_users).await
         }
-        "ListUsers" => {
-            let run = async |(id, page)| operations::list_users(service, id, page, stages).await;
-            call::<shapes::ListUsersRequest, _, shapes::ListUsersResponse>(body, stages, run).await
+        Operation::SearchUsersByImage => {
+            call::<shapes::SearchUsersByImageRequest, _, shapes::SearchUsersByImageResponse>(
+                request,
+                op::search_users_by_image,
+            )
+            .await
         }
-        "AssociateFaces" => {
-            let run = async |(request, faces, threshold)| {
-                operations::associate_faces(service, request, faces, threshold, stages).await
-            };
-            call::<shapes::AssociateFacesRequest, _, shapes::AssociateFacesResponse>(body, stages, run).await
+        Operation::TagResource => {
+            call::<shapes::TagResourceRequest, _, shapes::EmptyResponse>(request, op::tag_resource).await
         }
-        "DisassociateFaces" => {
-            let run = async |(request, faces)| operations::disassociate_faces(service, request, faces, stages).await;
-            call::<shapes::DisassociateFacesRequest, _, shapes::DisassociateFacesResponse>(body, stages, run).await
+        Operation::UntagResource => {
+            call::<shapes::UntagResourceRequest, _, shapes::EmptyResponse>(request, op::untag_resource).await
         }
-        "SearchUsers" => {
-            let run = async |request| operations::search_users(service, request, stages).await;
-            call::<shapes::SearchUsersRequest, _, shapes::SearchUsersResponse>(body, stages, run).await
-        }
-        "SearchUsersByImage" => {
-            let run = async |request| operations::search_users_by_image(service, request, stages).await;
-            call::<shapes::SearchUsersByImageRequest, _, shapes::SearchUsersByImageResponse>(body, stages, run).await
-        }
-        _ => Err(Rejection::UnknownOperation),
     }
 }
 
-/// Parses a request, runs its operation and encodes the reply.
-async fn call<I: Input, T, O: From<T> + Serialize>(
-    body: Received<'_>,
-    stages: &Stages,
-    run: impl AsyncFnOnce(I::Command) -> Result<T, Fault>,
+/// Parses a request, sees whether its sender may make it, runs its operation and encodes the reply.
+async fn call<'a, I: Input, T, O: From<T> + Serialize>(
+    request: Admission<'a>,
+    run: impl AsyncFnOnce(Call<'a>, I::Command) -> Result<T, Fault>,
 ) -> Result<Vec<u8>, Rejection> {
-    let command = stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse())?;
+    let Admission { front, call, operation, body } = request;
+    let command = call.stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse())?;
     // The command has what it needs of it.
     drop(body);
-    let reply = O::from(run(command).await?);
-    Ok(stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
+    for (operation, subject) in I::needs(operation, &command) {
+        authorize(call.caller, &action(operation), &subject.resource(call.service, &call.caller.account))?;
+    }
+    front.access.admit(call.caller, operation)?;
+    if let Some(faults) = &front.faults {
+        let effect = faults.strike(operation);
+        tokio::time::sleep(effect.latency).await;
+        effect.error.map_or(Ok(()), |error| Err(Rejection::Injected(error)))?;
+    }
+    let reply = O::from(run(call, command).await?);
+    Ok(call.stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
 }
 
 fn from_json<I: DeserializeOwned>(body: &[u8]) -> Result<I, Rejection> {
@@ -199,42 +221,11 @@ fn type_error(text: &str) -> Option<&'static str> {
     WORDS.iter().find(|(beginning, _)| text.starts_with(beginning)).map(|(_, words)| *words)
 }
 
-/// A body, and its share of the memory for bodies.
-struct Received<'a> {
-    bytes: Vec<u8>,
-    _share: SemaphorePermit<'a>,
-}
-
-/// Reads a body. Memory is taken as bytes arrive, not as they are announced.
-async fn receive<'a>(front: &'a Front, headers: &HeaderMap, body: Body) -> Result<Received<'a>, Rejection> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > front.max_body) {
-        return Err(Rejection::BodyTooLarge);
-    }
-    tokio::time::timeout(front.body_timeout, read(front, body)).await.unwrap_or(Err(Rejection::BodyTimeout))
-}
-
-async fn read(front: &Front, mut body: Body) -> Result<Received<'_>, Rejection> {
-    let mut bytes = Vec::new();
-    let mut share = front.body_bytes.try_acquire_many(0).map_err(|_| OUT_OF_BODIES)?;
-    while let Some(frame) = body.frame().await {
-        // The client said more than it sent: what came is no JSON.
-        let frame =
-            frame.map_err(|_| Rejection::Serialization { text: None, detail: "the body is cut off".to_owned() })?;
-        let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > front.max_body {
-            return Err(Rejection::BodyTooLarge);
-        }
-        let length = u32::try_from(data.len()).map_err(|_| Rejection::BodyTooLarge)?;
-        share.merge(front.body_bytes.try_acquire_many(length).map_err(|_| OUT_OF_BODIES)?);
-        bytes.extend_from_slice(&data);
-    }
-    Ok(Received { bytes, _share: share })
-}
-
 /// The log line of a request.
 struct Line<'a> {
     operation: &'a str,
+    /// Who sent it, where that is known.
+    caller: Option<String>,
     status: StatusCode,
     code: Option<&'static str>,
     request_id: &'a str,
@@ -249,12 +240,15 @@ impl Line<'_> {
             ($level:ident) => {
                 tracing::$level!(
                     operation = self.operation,
+                    caller = self.caller.as_deref(),
                     status = self.status.as_u16(),
                     code = self.code,
                     request_id = self.request_id,
                     total_ms = (self.started.elapsed().as_secs_f64() * 1e5).round() / 1e2,
                     receive_ms = stages.milliseconds(Stage::Receive),
+                    authenticate_ms = stages.milliseconds(Stage::Authenticate),
                     parse_ms = stages.milliseconds(Stage::Parse),
+                    fetch_ms = stages.milliseconds(Stage::Fetch),
                     queue_ms = stages.milliseconds(Stage::Queue),
                     decode_ms = stages.milliseconds(Stage::Decode),
                     detect_ms = stages.milliseconds(Stage::Detect),

@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS};
+use crate::access::Refusal;
+use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS, UnknownOperation};
 
+use super::faults::InjectedError;
 use super::validation::Violation;
 
 /// A request that gets no result.
@@ -30,8 +32,24 @@ pub enum Rejection {
     BodyTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
+    /// The caller was not let in.
+    Refusal(Refusal),
     /// The operation refused.
     Fault(Fault),
+    /// An error that was asked for, by the rules of [`faults`](super::faults).
+    Injected(InjectedError),
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+impl From<UnknownOperation> for Rejection {
+    fn from(UnknownOperation: UnknownOperation) -> Self {
+        Self::UnknownOperation
+    }
 }
 
 impl From<Fault> for Rejection {
@@ -65,7 +83,12 @@ impl Rejection {
                 let text = format!("{} validation error{plural} detected: {list}", violations.len());
                 ErrorReply { status: StatusCode::BAD_REQUEST, code, body: json!({"__type": code, "message": text}) }
             }
-            Self::Fault(fault) => service(fault),
+            Self::Refusal(refusal) => refused(refusal),
+            Self::Fault(fault) => {
+                let (status, code, text) = service(fault);
+                in_service_envelope(status, code, &text)
+            }
+            Self::Injected(error) => in_service_envelope(error.status(), error.code(), error.text()),
         }
     }
 
@@ -77,6 +100,8 @@ impl Rejection {
             Self::Validation(violations) => {
                 Some(violations.iter().map(|broken| broken.path.as_str()).collect::<Vec<_>>().join(", "))
             }
+            Self::Refusal(refusal) => Some(refusal.to_string()),
+            Self::Injected(_) => Some("injected by a rule".to_owned()),
             Self::UnknownOperation | Self::BodyTooLarge | Self::BodyTimeout => None,
         }
     }
@@ -90,7 +115,29 @@ fn framework(status: StatusCode, code: &'static str, text: Option<&str>) -> Erro
     ErrorReply { status, code, body }
 }
 
-fn service(fault: &Fault) -> ErrorReply {
+/// Signatures are the framework's affair, as is a denial; a rate is the service's.
+fn refused(refusal: &Refusal) -> ErrorReply {
+    let text = refusal.to_string();
+    let code = match refusal {
+        Refusal::MissingAuthentication => "MissingAuthenticationTokenException",
+        Refusal::IncompleteSignature(_) => "IncompleteSignatureException",
+        Refusal::InvalidSignature(_) => "InvalidSignatureException",
+        Refusal::UnknownKey => "UnrecognizedClientException",
+        Refusal::ExpiredKey => "ExpiredTokenException",
+        Refusal::AccessDenied(_) => return framework(StatusCode::BAD_REQUEST, "AccessDeniedException", Some(&text)),
+        Refusal::RateExceeded => {
+            return in_service_envelope(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException", &text);
+        }
+    };
+    ErrorReply { status: StatusCode::BAD_REQUEST, code, body: json!({"__type": code, "message": text}) }
+}
+
+fn in_service_envelope(status: StatusCode, code: &'static str, text: &str) -> ErrorReply {
+    let body = json!({"__type": code, "Code": code, "Logref": Uuid::new_v4().to_string(), "Message": text});
+    ErrorReply { status, code, body }
+}
+
+fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
     const INVALID: &str = "InvalidParameterException";
     let (code, text) = match fault {
         Fault::CollectionNotFound(id) => {
@@ -119,10 +166,16 @@ fn service(fault: &Fault) -> ErrorReply {
         Fault::NoFaceInImage => (INVALID, "There are no faces in the image. Should be at least 1.".to_owned()),
         Fault::InvalidParameters => (INVALID, "Request has invalid parameters".to_owned()),
         Fault::Unsupported(what) => (INVALID, (*what).to_owned()),
-        Fault::S3Unsupported => (
+        Fault::S3ObjectUnavailable(_) => (
             "InvalidS3ObjectException",
-            "S3Object is not supported by this version of rekollect: send the image as Bytes".to_owned(),
+            "Unable to get object metadata from S3. Check object key, region and/or access permissions.".to_owned(),
         ),
+        Fault::S3ObjectUnreadable(_) => ("InvalidS3ObjectException", "Request has invalid S3 object.".to_owned()),
+        Fault::S3ObjectTooLarge(_) => ("ImageTooLargeException", "Image size is too large.".to_owned()),
+        Fault::S3Busy(_) => ("ProvisionedThroughputExceededException", "S3 download limit exceeded.".to_owned()),
+        Fault::QuotaExceeded(what, most) => {
+            ("ServiceQuotaExceededException", format!("There cannot be more than {most} {what}"))
+        }
         Fault::InvalidImageFormat(_) => ("InvalidImageFormatException", "Request has invalid image format".to_owned()),
         Fault::ImageTooSmall { .. } => (INVALID, "Request has Invalid Parameters".to_owned()),
         Fault::ImageTooLarge { width, height } if *width.max(height) > 10_000 => (
@@ -141,11 +194,7 @@ fn service(fault: &Fault) -> ErrorReply {
         Fault::Overloaded(_) | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
-    ErrorReply {
-        status,
-        code,
-        body: json!({"__type": code, "Code": code, "Logref": Uuid::new_v4().to_string(), "Message": text}),
-    }
+    (status, code, text)
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! The AWS JSON 1.1 protocol over HTTP: the only rooms that know either.
 //!
-//! A request's way: [`router`] → [`dispatch`] (target, body, one log line) → [`shapes`] (JSON to typed members) →
-//! [`validation`] (members to parsed values) → an operation → [`shapes`] again, or [`errors`].
+//! A request's way: [`router`] → [`dispatch`] (target, one log line) → [`body`] → [`access`](crate::access) (whose signature) → [`shapes`]
+//! (JSON to typed members) → [`validation`] (members to parsed values) → [`access`](crate::access) again (right and rate) → an operation
+//! → [`shapes`] again, or [`errors`].
 
+mod body;
 mod dispatch;
 pub mod errors;
+pub mod faults;
 pub mod router;
 mod shapes;
 mod validation;

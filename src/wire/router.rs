@@ -4,20 +4,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde_json::json;
 use tokio::sync::Semaphore;
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
+use crate::access::{Access, authorize};
 use crate::operations::Service;
 
+use super::body::receive;
 use super::dispatch;
+use super::errors::Rejection;
+use super::faults::{Faults, RuleText};
 
 /// What the routes share.
 pub struct Front {
     /// The operations' tools.
     pub service: Service,
+    /// The gate.
+    pub access: Access,
+    /// Rules for faults on demand, where those are enabled.
+    pub faults: Option<Faults>,
+    /// Web pages whose scripts may call, by their origin.
+    pub cors_origins: Vec<HeaderValue>,
     /// One permit a request in progress, taken when its body is there: a client that sends slowly holds none.
     pub requests: Semaphore,
     /// One permit a byte of a body that has arrived and is not parsed yet.
@@ -28,15 +40,77 @@ pub struct Front {
     pub body_timeout: Duration,
 }
 
+/// How long a browser may remember what it was told.
+const PREFLIGHT_LIFE: Duration = Duration::from_secs(3600);
+
+/// What a policy has to allow for the rules of faults to be seen and changed.
+const MANAGE_FAULTS: &str = "rekollect:ManageFaults";
+
 /// Every route of the server.
 pub fn routes(front: Arc<Front>) -> Router {
-    Router::new()
+    let faults = match front.faults {
+        None => Router::new(),
+        Some(_) => Router::new().route("/_faults", get(manage_faults).post(manage_faults).delete(manage_faults)),
+    };
+    let routes = Router::new()
         .route("/", post(dispatch::dispatch))
+        .merge(faults)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .fallback(unroutable)
-        .method_not_allowed_fallback(unroutable)
-        .with_state(front)
+        .method_not_allowed_fallback(unroutable);
+    let routes = match front.cors_origins.as_slice() {
+        [] => routes,
+        origins => routes.layer(cors(origins)),
+    };
+    routes.with_state(front)
+}
+
+/// What a browser needs to be told before its page may call: which pages, and that every header an SDK sends is welcome.
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    let origins = if origins.contains(&HeaderValue::from_static("*")) {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().cloned())
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::POST])
+        // A star would not cover `authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(Any)
+        .max_age(PREFLIGHT_LIFE)
+}
+
+/// Lists, adds or removes the rules of faults.
+async fn manage_faults(State(front): State<Arc<Front>>, request: Request) -> Response {
+    match change_faults(&front, request).await {
+        Ok(rules) => rules.into_response(),
+        Err(rejection) => {
+            let reply = rejection.reply();
+            (reply.status, [(header::CONTENT_TYPE, "application/json")], reply.body.to_string()).into_response()
+        }
+    }
+}
+
+async fn change_faults(front: &Front, request: Request) -> Result<Response, Rejection> {
+    let Some(faults) = &front.faults else { return Ok(unroutable().await) };
+    let (parts, body) = request.into_parts();
+    let body = receive(front, &parts.headers, body).await?;
+    let caller = front.access.authenticate(&dispatch::signed(&parts, body.sha256))?;
+    authorize(&caller, MANAGE_FAULTS, "*")?;
+    match parts.method {
+        Method::POST => {
+            let rule = serde_json::from_slice::<RuleText>(&body.bytes).map_err(|error| error.to_string());
+            if let Err(error) = rule.and_then(|rule| faults.add(rule)) {
+                return Ok((StatusCode::BAD_REQUEST, json!({"message": error}).to_string()).into_response());
+            }
+        }
+        Method::DELETE => faults.clear(),
+        _ => {}
+    }
+    let rules = json!({"rules": faults.list()}).to_string();
+    Ok(([(header::CONTENT_TYPE, "application/json")], rules).into_response())
 }
 
 /// The weights were loaded before the server listened; what can go away is the store.

@@ -61,16 +61,16 @@ def databases():
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory, databases):
-    """Starts servers that live until the tests end: `start_server(store="sqlite", pack="compact")`."""
+    """Starts servers that live until the tests end: `start_server(store="sqlite", pack="compact", args=["--queue", "1"])`."""
     running = ExitStack()
 
-    def start(store="sqlite", pack="compact", database_url=None):
+    def start(store="sqlite", pack="compact", database_url=None, **more):
         if not BINARY.exists():
             pytest.fail(f"{BINARY} is missing: cargo build --release")
         skip_without_pack(pack)
         if store == "postgres":
             database_url = database_url or databases.create()
-        return running.enter_context(Server(tmp_path_factory.mktemp(store), pack, database_url))
+        return running.enter_context(Server(tmp_path_factory.mktemp(store), pack, database_url, **more))
 
     with running:
         yield start

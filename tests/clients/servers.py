@@ -23,23 +23,26 @@ READY = re.compile(r"rekollect ready: (http://\S+)")
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"
 
 
-def rekognition(url):
-    """A boto3 client of the server. A retry would hide a server that fails now and then, so there is none; and the server
-    is asked even what botocore would refuse by itself."""
+def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"]), token=None):
+    """A boto3 client of the server, with a key (its id and its secret). A retry would hide a server that fails now and then, so there
+    is none; and the server is asked even what botocore would refuse by itself."""
     return boto3.client(
         "rekognition",
         region_name=REGION,
         endpoint_url=url,
-        aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=key[0],
+        aws_secret_access_key=key[1],
+        aws_session_token=token,
         config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, max_pool_connections=32),
     )
 
 
 class Server:
-    """A running server: `url` is where it answers, `client` a boto3 client of it, `ready_after` the seconds that the start took."""
+    """A running server: `url` is where it answers, `client` a boto3 client of it, `ready_after` the seconds that the start took.
 
-    def __init__(self, folder, pack="compact", database_url=None):
+    `args` are further flags of `rekollect serve`, `env` further variables."""
+
+    def __init__(self, folder, pack="compact", database_url=None, args=(), env=None):
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"log-{uuid.uuid4().hex[:8]}.txt"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REKOLLECT_") and name != "DATABASE_URL"}
@@ -49,7 +52,11 @@ class Server:
         begin = time.monotonic()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", "127.0.0.1:0"], env={**inherited, **settings}, stdout=subprocess.PIPE, stderr=log, text=True
+                [BINARY, "serve", "--listen", "127.0.0.1:0", *args],
+                env={**inherited, **settings, **(env or {})},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
         self.url = self._wait_until_ready()
         self.ready_after = time.monotonic() - begin

@@ -14,8 +14,8 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::{
-    self, CollectionId, Constraint, ExternalImageId, FaceId, Fault, MAX_TAGS, ModelVersion, Percent, QualityFilter,
-    TagKey, TagValue, Tags, UserId,
+    self, AccountId, BucketName, CollectionId, Constraint, ExternalImageId, FaceId, Fault, ImageSource, MAX_TAGS,
+    ModelVersion, ObjectName, Operation, Percent, QualityFilter, TagKey, TagValue, Tags, UserId,
 };
 use crate::operations;
 
@@ -60,6 +60,36 @@ pub trait Input: DeserializeOwned {
 
     /// Checks every member.
     fn parse(self) -> Result<Self::Command, Rejection>;
+
+    /// What the command is about.
+    fn subject(command: &Self::Command) -> Subject<'_>;
+
+    /// The operations that its sender needs the right to, and on what: `operation` itself, as a rule.
+    fn needs(operation: Operation, command: &Self::Command) -> Vec<(Operation, Subject<'_>)> {
+        vec![(operation, Self::subject(command))]
+    }
+}
+
+/// What a request is about, as policies see it.
+pub enum Subject<'a> {
+    /// No resource, or every one.
+    Nothing,
+    /// A collection.
+    Collection(&'a CollectionId),
+    /// Whatever this ARN names, with or without the `arn:` that CreateCollection leaves out.
+    Arn(&'a str),
+}
+
+impl Subject<'_> {
+    /// The ARN of the resource; `*` for none.
+    pub fn resource(&self, service: &operations::Service, account: &AccountId) -> String {
+        match self {
+            Self::Nothing => "*".to_owned(),
+            Self::Collection(id) => service.collection_arn(account, id),
+            Self::Arn(arn) if arn.starts_with("arn:") => (*arn).to_owned(),
+            Self::Arn(arn) => format!("arn:{arn}"),
+        }
+    }
 }
 
 /// A structure that is an object on the wire. serde would take a list of its members as well.
@@ -108,34 +138,63 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
+/// A map of tags. A key that is there twice is refused: no two readers agree on which one counts.
+#[derive(Default)]
+pub struct TagMap(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for TagMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = TagMap;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<TagMap, A::Error> {
+                let mut tags = BTreeMap::new();
+                while let Some((key, value)) = entries.next_entry()? {
+                    if tags.insert(key, value).is_some() {
+                        return Err(serde::de::Error::custom("duplicate key"));
+                    }
+                }
+                Ok(TagMap(tags))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
 /// An image of a request.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Image {
     bytes: Option<Blob>,
-    s3_object: Option<serde::de::IgnoredAny>,
+    s3_object: Option<Object<S3Object>>,
 }
 
-/// An image as far as constraints go: what the operation takes, or what it will refuse.
-enum ParsedImage {
-    Bytes(Bytes),
-    Refused(Fault),
+/// An image of a request that lies in S3.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct S3Object {
+    bucket: Option<String>,
+    name: Option<String>,
+    version: Option<String>,
 }
 
-impl ParsedImage {
-    fn bytes(self) -> Result<Bytes, Rejection> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            Self::Refused(fault) => Err(fault.into()),
-        }
-    }
-}
-
-fn image(checks: &mut Checks, path: &str, image: Option<Object<Image>>) -> Option<ParsedImage> {
+/// Where an image is; nowhere when the request gives none, or two, which the operation will refuse.
+fn image(checks: &mut Checks, path: &str, image: Option<Object<Image>>) -> Option<Option<ImageSource>> {
     let Some(Object(Image { bytes, s3_object })) = image else {
         checks.report(path, None, &Constraint::NotNull);
         return None;
     };
+    let s3_object = s3_object.map(|Object(object)| {
+        let bucket = checks.optional(&format!("{path}.s3Object.bucket"), object.bucket, BucketName::try_from);
+        let key = checks.optional(&format!("{path}.s3Object.name"), object.name, ObjectName::try_from);
+        let version = checks.optional(&format!("{path}.s3Object.version"), object.version, ObjectName::try_from);
+        Some(domain::S3Object { bucket: bucket?, key: key?, version })
+    });
     if let Some(Blob(bytes)) = &bytes
         && !(1..=MAX_IMAGE_BYTES).contains(&bytes.len())
     {
@@ -146,9 +205,10 @@ fn image(checks: &mut Checks, path: &str, image: Option<Object<Image>>) -> Optio
         return None;
     }
     Some(match (bytes, s3_object) {
-        (Some(Blob(bytes)), None) => ParsedImage::Bytes(bytes),
-        (None, Some(_)) => ParsedImage::Refused(Fault::S3Unsupported),
-        (Some(_), Some(_)) | (None, None) => ParsedImage::Refused(Fault::InvalidParameters),
+        (Some(Blob(bytes)), None) => Some(ImageSource::Bytes(bytes)),
+        // The model requires neither bucket nor name.
+        (None, Some(object)) => object.map(ImageSource::S3),
+        (Some(_), Some(_)) | (None, None) => None,
     })
 }
 
@@ -175,7 +235,7 @@ fn page_of(
     }
 }
 
-fn tags(checks: &mut Checks, tags: BTreeMap<String, String>) -> Option<Tags> {
+fn tags(checks: &mut Checks, TagMap(tags): TagMap) -> Option<Tags> {
     let shown = tags.iter().take(MAX_TAGS).map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
     let shown = format!("{{{}}}", shown.join(", "));
     if tags.len() > MAX_TAGS {
@@ -243,7 +303,7 @@ fn supported(refusal: Option<Fault>) -> Result<(), Rejection> {
 #[serde(rename_all = "PascalCase")]
 pub struct CreateCollectionRequest {
     collection_id: Option<String>,
-    tags: Option<BTreeMap<String, String>>,
+    tags: Option<TagMap>,
 }
 
 impl Input for CreateCollectionRequest {
@@ -254,6 +314,16 @@ impl Input for CreateCollectionRequest {
         let id = collection_id(&mut checks, self.collection_id);
         let tags = tags(&mut checks, self.tags.unwrap_or_default());
         checks.finish(id.zip(tags))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0)
+    }
+
+    // As the documentation has it, tags at creation need the right to tag as well.
+    fn needs(operation: Operation, command: &Self::Command) -> Vec<(Operation, Subject<'_>)> {
+        let tagging = (!command.1.is_empty()).then(|| (Operation::TagResource, Self::subject(command)));
+        std::iter::once((operation, Self::subject(command))).chain(tagging).collect()
     }
 }
 
@@ -272,6 +342,10 @@ impl Input for CollectionRequest {
         let id = collection_id(&mut checks, self.collection_id);
         checks.finish(id)
     }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(command)
+    }
 }
 
 /// ListCollections' request.
@@ -289,6 +363,10 @@ impl Input for ListCollectionsRequest {
         let mut checks = Checks::default();
         let page = page(&mut checks, self.max_results, self.next_token);
         checks.finish(Some(page))
+    }
+
+    fn subject(_: &Self::Command) -> Subject<'_> {
+        Subject::Nothing
     }
 }
 
@@ -317,13 +395,11 @@ impl Input for IndexFacesRequest {
         let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::Auto);
         let (collection_id, image) = checks.finish(collection_id.zip(image))?;
         supported(refusal)?;
-        Ok(operations::IndexFaces {
-            collection_id,
-            image: image.bytes()?,
-            external_image_id,
-            max_faces,
-            quality_filter,
-        })
+        Ok(operations::IndexFaces { collection_id, image, external_image_id, max_faces, quality_filter })
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
     }
 }
 
@@ -350,6 +426,10 @@ impl Input for ListFacesRequest {
         let collection_id = checks.finish(collection_id)?;
         Ok(operations::ListFaces { collection_id, face_ids, user_id, page })
     }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
+    }
 }
 
 /// DeleteFaces' request.
@@ -368,6 +448,10 @@ impl Input for DeleteFacesRequest {
         let collection_id = collection_id(&mut checks, self.collection_id);
         let face_ids = checks.required_list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
         checks.finish(collection_id.zip(face_ids))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0)
     }
 }
 
@@ -393,6 +477,10 @@ impl Input for SearchFacesRequest {
         let (collection_id, face_id) = checks.finish(collection_id.zip(face_id))?;
         Ok(operations::SearchFaces { collection_id, face_id, max_faces, threshold })
     }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
+    }
 }
 
 /// SearchFacesByImage's request.
@@ -417,13 +505,11 @@ impl Input for SearchFacesByImageRequest {
         let threshold = threshold(&mut checks, "faceMatchThreshold", self.face_match_threshold);
         let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
         let (collection_id, image) = checks.finish(collection_id.zip(image))?;
-        Ok(operations::SearchFacesByImage {
-            collection_id,
-            image: image.bytes()?,
-            max_faces,
-            threshold,
-            quality_filter,
-        })
+        Ok(operations::SearchFacesByImage { collection_id, image, max_faces, threshold, quality_filter })
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
     }
 }
 
@@ -436,15 +522,19 @@ pub struct DetectFacesRequest {
 }
 
 impl Input for DetectFacesRequest {
-    type Command = Bytes;
+    type Command = Option<ImageSource>;
 
-    fn parse(self) -> Result<Bytes, Rejection> {
+    fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let image = image(&mut checks, "image", self.image);
         let refusal = attributes(&mut checks, "attributes", self.attributes);
         let image = checks.finish(image)?;
         supported(refusal)?;
-        image.bytes()
+        Ok(image)
+    }
+
+    fn subject(_: &Self::Command) -> Subject<'_> {
+        Subject::Nothing
     }
 }
 
@@ -468,7 +558,11 @@ impl Input for CompareFacesRequest {
         let threshold = threshold(&mut checks, "similarityThreshold", self.similarity_threshold);
         let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
         let (source, target) = checks.finish(source.zip(target))?;
-        Ok(operations::CompareFaces { source: source.bytes()?, target: target.bytes()?, threshold, quality_filter })
+        Ok(operations::CompareFaces { source, target, threshold, quality_filter })
+    }
+
+    fn subject(_: &Self::Command) -> Subject<'_> {
+        Subject::Nothing
     }
 }
 
@@ -477,7 +571,7 @@ impl Input for CompareFacesRequest {
 #[serde(rename_all = "PascalCase")]
 pub struct TagResourceRequest {
     resource_arn: Option<String>,
-    tags: Option<BTreeMap<String, String>>,
+    tags: Option<TagMap>,
 }
 
 impl Input for TagResourceRequest {
@@ -491,6 +585,10 @@ impl Input for TagResourceRequest {
         }
         let tags = self.tags.and_then(|members| tags(&mut checks, members));
         checks.finish(arn.zip(tags))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Arn(&command.0)
     }
 }
 
@@ -511,6 +609,10 @@ impl Input for UntagResourceRequest {
         let keys = checks.required_list("tagKeys", self.tag_keys, (0, MAX_TAGS), TagKey::try_from);
         checks.finish(arn.zip(keys))
     }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Arn(&command.0)
+    }
 }
 
 /// ListTagsForResource's request.
@@ -527,6 +629,10 @@ impl Input for ListTagsForResourceRequest {
         let mut checks = Checks::default();
         let arn = resource_arn(&mut checks, self.resource_arn);
         checks.finish(arn)
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Arn(command)
     }
 }
 
@@ -949,6 +1055,10 @@ mod tests {
         serde_json::from_str::<I>(json).unwrap().parse()
     }
 
+    fn inline(bytes: &[u8]) -> Option<ImageSource> {
+        Some(ImageSource::Bytes(Bytes::copy_from_slice(bytes)))
+    }
+
     fn violations<T>(result: Result<T, Rejection>) -> Vec<String> {
         match result {
             Err(Rejection::Validation(list)) => list.iter().map(ToString::to_string).collect(),
@@ -964,8 +1074,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            (command.collection_id.as_str(), &command.image[..], command.max_faces, command.quality_filter),
-            ("c", &b"hi"[..], Some(3), QualityFilter::High)
+            (command.collection_id.as_str(), command.image, command.max_faces, command.quality_filter),
+            ("c", inline(b"hi"), Some(3), QualityFilter::High)
         );
         let plain =
             parse::<IndexFacesRequest>(r#"{"CollectionId":"c","Image":{"Bytes":"aGk="},"ExternalImageId":null}"#)
@@ -996,10 +1106,37 @@ mod tests {
         for json in [
             format!(r#"{{{image},"DetectionAttributes":["ALL"]}}"#),
             format!(r#"{{{image},"DetectionAttributes":["DEFAULT","SMILE"]}}"#),
-            r#"{"CollectionId":"c","Image":{"S3Object":{"Bucket":"b","Name":"n"}}}"#.to_owned(),
-            r#"{"CollectionId":"c","Image":{}}"#.to_owned(),
         ] {
             assert!(matches!(parse::<IndexFacesRequest>(&json), Err(Rejection::Fault(_))), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_given_once_in_one_of_two_ways() {
+        let image = |json: &str| parse::<DetectFacesRequest>(&format!(r#"{{"Image":{json}}}"#));
+        let object = r#""S3Object":{"Bucket":"photos","Name":"a/b c.jpg","Version":"v1"}"#;
+        let Some(ImageSource::S3(found)) = image(&format!("{{{object}}}")).unwrap() else { panic!() };
+        assert_eq!((found.arn().as_str(), found.action()), ("arn:aws:s3:::photos/a/b c.jpg", "s3:GetObjectVersion"));
+        for json in [
+            "{}".to_owned(),
+            format!(r#"{{"Bytes":"aGk=",{object}}}"#),
+            r#"{"S3Object":{"Bucket":"photos"}}"#.to_owned(),
+            r#"{"S3Object":{}}"#.to_owned(),
+        ] {
+            assert_eq!(image(&json).unwrap(), None, "{json}");
+        }
+        let broken = violations(image(r#"{"S3Object":{"Bucket":"a/","Name":"","Version":""}}"#));
+        let paths = broken.iter().map(|text| text.split('\'').nth(3).unwrap()).collect::<Vec<_>>();
+        assert_eq!(
+            paths,
+            ["image.s3Object.bucket", "image.s3Object.bucket", "image.s3Object.name", "image.s3Object.version"]
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_refused() {
+        for json in [r#"{"CollectionId":"a","CollectionId":"b"}"#, r#"{"CollectionId":"a","Tags":{"k":"1","k":"2"}}"#] {
+            assert!(serde_json::from_str::<CreateCollectionRequest>(json).is_err(), "{json}");
         }
     }
 
@@ -1019,7 +1156,8 @@ mod tests {
 
     #[test]
     fn blobs_are_base64_with_or_without_escapes() {
-        assert_eq!(&parse::<DetectFacesRequest>(r#"{"Image":{"Bytes":"\/\/\/\/"}}"#).unwrap()[..], [255, 255, 255]);
+        let image = parse::<DetectFacesRequest>(r#"{"Image":{"Bytes":"\/\/\/\/"}}"#).unwrap();
+        assert_eq!(image, inline(&[255, 255, 255]));
         for bad in [r#"{"Image":{"Bytes":"@@@"}}"#, r#"{"Image":{"Bytes":7}}"#, r#"{"Image":{"Bytes":"aGk"}}"#] {
             assert!(serde_json::from_str::<DetectFacesRequest>(bad).is_err(), "{bad}");
         }

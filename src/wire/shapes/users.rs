@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{self, ClientRequestToken, CollectionId, FaceId, Fault, Percent, QualityFilter, UserId};
+use crate::domain::{self, ClientRequestToken, CollectionId, FaceId, Percent, QualityFilter, UserId};
 use crate::operations::{self, UserProbe};
 use crate::wire::errors::Rejection;
 use crate::wire::validation::{Checks, whole_number};
 
-use super::{FaceDetail, Float, Image, Input, Object, collection_id, image, page_of, quality_filter, threshold_or};
+use super::{
+    FaceDetail, Float, Image, Input, Object, Subject, collection_id, image, page_of, quality_filter, threshold_or,
+};
 
 /// The most users of a page or of a search; also what a caller gets who names no number.
 const MOST_USERS: i64 = 500;
@@ -52,6 +54,10 @@ impl Input for UserRequest {
         let (collection_id, user_id) = checks.finish(collection_id.zip(user_id))?;
         Ok(operations::UserRequest { collection_id, user_id, token })
     }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
+    }
 }
 
 /// ListUsers' request.
@@ -72,6 +78,10 @@ impl Input for ListUsersRequest {
         let mut page = page_of(&mut checks, self.max_results, self.next_token, (1, MOST_USERS));
         page.max_results.get_or_insert(MOST_USERS as u32);
         checks.finish(collection_id.zip(Some(page)))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0)
     }
 }
 
@@ -100,6 +110,10 @@ impl Input for AssociateFacesRequest {
         let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
         Ok((operations::UserRequest { collection_id, user_id, token }, face_ids, threshold))
     }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0.collection_id)
+    }
 }
 
 /// DisassociateFaces' request.
@@ -123,6 +137,10 @@ impl Input for DisassociateFacesRequest {
         let token = token(&mut checks, self.client_request_token);
         let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
         Ok((operations::UserRequest { collection_id, user_id, token }, face_ids))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0.collection_id)
     }
 }
 
@@ -150,11 +168,16 @@ impl Input for SearchUsersRequest {
         let max_users = max_users(&mut checks, self.max_users);
         let collection_id = checks.finish(collection_id)?;
         let probe = match (user_id, face_id) {
-            (Some(id), None) => UserProbe::User(id),
-            (None, Some(id)) => UserProbe::Face(id),
-            (Some(_), Some(_)) | (None, None) => return Err(Fault::InvalidParameters.into()),
+            (Some(id), None) => Some(UserProbe::User(id)),
+            (None, Some(id)) => Some(UserProbe::Face(id)),
+            // Which the operation will refuse.
+            (Some(_), Some(_)) | (None, None) => None,
         };
         Ok(operations::SearchUsers { collection_id, probe, max_users, threshold })
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
     }
 }
 
@@ -181,13 +204,11 @@ impl Input for SearchUsersByImageRequest {
         let max_users = max_users(&mut checks, self.max_users);
         let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
         let (collection_id, image) = checks.finish(collection_id.zip(image))?;
-        Ok(operations::SearchUsersByImage {
-            collection_id,
-            image: image.bytes()?,
-            max_users,
-            threshold,
-            quality_filter,
-        })
+        Ok(operations::SearchUsersByImage { collection_id, image, max_users, threshold, quality_filter })
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
     }
 }
 

@@ -1,0 +1,162 @@
+//! Who may do what: the signature of a request, the rights of the principal behind it, and the rate of its account.
+
+mod credentials;
+mod policy;
+mod rates;
+mod sigv4;
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use time::OffsetDateTime;
+
+use crate::domain::Operation;
+
+pub use credentials::{Keyring, Principal};
+pub use policy::{Decision, Policy};
+pub use rates::{RateSettings, Rates};
+pub use sigv4::SignedRequest;
+use sigv4::{AmzDate, Claim};
+
+/// The service's name in a credential's scope and before the name of an action.
+const SERVICE: &str = "rekognition";
+
+/// Headers that decide what a request means: a signature has to cover them when they are there.
+const COVERED: [&str; 2] = ["x-amz-target", "content-encoding"];
+
+/// A request that was not let in. The text is the client's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no signature.
+    #[error("Missing Authentication Token")]
+    MissingAuthentication,
+    /// The signature cannot be read.
+    #[error("{0}")]
+    IncompleteSignature(String),
+    /// The signature is not true.
+    #[error("{0}")]
+    InvalidSignature(String),
+    /// No such key, or not with this token.
+    #[error("The security token included in the request is invalid.")]
+    UnknownKey,
+    /// The key's time is over.
+    #[error("The security token included in the request is expired")]
+    ExpiredKey,
+    /// The principal has no right to do this.
+    #[error("{0}")]
+    AccessDenied(String),
+    /// The account makes too many calls.
+    #[error("Provisioned Rate exceeded.")]
+    RateExceeded,
+}
+
+/// The gate of a server.
+pub struct Access {
+    gate: Gate,
+    /// Regions that a signature may be for; none: every region.
+    regions: Vec<String>,
+    rates: Rates,
+}
+
+enum Gate {
+    /// Whoever comes is this principal.
+    Open(Arc<Principal>),
+    /// Whoever comes has signed with one of these keys.
+    Signed {
+        keyring: RwLock<Arc<Keyring>>,
+        /// Where the keys came from, if they can be read anew.
+        file: Option<PathBuf>,
+    },
+}
+
+impl Access {
+    /// A gate that takes any signature, or none.
+    pub fn open(principal: Arc<Principal>, rates: Rates) -> Self {
+        Self { gate: Gate::Open(principal), regions: Vec::new(), rates }
+    }
+
+    /// A gate for those who have a key.
+    pub fn signed(keyring: Keyring, file: Option<PathBuf>, regions: Vec<String>, rates: Rates) -> Self {
+        Self { gate: Gate::Signed { keyring: RwLock::new(Arc::new(keyring)), file }, regions, rates }
+    }
+
+    /// Whether signatures are checked: the body's digest is wanted only then.
+    pub fn is_signed(&self) -> bool {
+        matches!(self.gate, Gate::Signed { .. })
+    }
+
+    /// Reads the file of keys anew and returns how many there are; on an error the old keys stay. Requests in progress keep those
+    /// that they came with. `None` when no file was configured.
+    pub fn reload(&self) -> Option<Result<usize, String>> {
+        let Gate::Signed { keyring, file: Some(file) } = &self.gate else { return None };
+        Some(Keyring::read(file).map(|fresh| {
+            let keys = fresh.count();
+            *keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            keys
+        }))
+    }
+
+    /// Who sent a request.
+    pub fn authenticate(&self, request: &SignedRequest<'_>) -> Result<Arc<Principal>, Refusal> {
+        match &self.gate {
+            Gate::Open(principal) => Ok(principal.clone()),
+            Gate::Signed { keyring, .. } => {
+                let keyring = keyring.read().unwrap_or_else(PoisonError::into_inner).clone();
+                signer(request, &keyring, &self.regions, OffsetDateTime::now_utc())
+            }
+        }
+    }
+
+    /// Counts a call against its account's rate.
+    pub fn admit(&self, principal: &Principal, operation: Operation) -> Result<(), Refusal> {
+        if self.rates.allow(&principal.account, operation) { Ok(()) } else { Err(Refusal::RateExceeded) }
+    }
+}
+
+/// The principal whose key signed a request.
+fn signer(
+    request: &SignedRequest<'_>,
+    keyring: &Keyring,
+    regions: &[String],
+    now: OffsetDateTime,
+) -> Result<Arc<Principal>, Refusal> {
+    let claim = Claim::read(request)?.ok_or(Refusal::MissingAuthentication)?;
+    let credential = claim.credential()?;
+    claim.check(&credential, SERVICE, regions, AmzDate::from(now))?;
+    let key = keyring.get(credential.access_key_id).ok_or(Refusal::UnknownKey)?;
+    if !key.has_token(claim.token.as_deref()) {
+        return Err(Refusal::UnknownKey);
+    }
+    claim.verify(&credential, key.secret(), request, &COVERED)?;
+    if key.is_expired(now) { Err(Refusal::ExpiredKey) } else { Ok(key.principal.clone()) }
+}
+
+/// The name of an operation in policies.
+pub fn action(operation: Operation) -> String {
+    format!("{SERVICE}:{operation}")
+}
+
+/// Checks that a principal may do something (an action's name) to a resource (an ARN, or `*` for none).
+pub fn authorize(principal: &Principal, action: &str, resource: &str) -> Result<(), Refusal> {
+    let why = match principal.may(action, resource) {
+        Decision::Allowed => return Ok(()),
+        Decision::NotAllowed => format!("because no identity-based policy allows the {action} action"),
+        Decision::Denied => "with an explicit deny in an identity-based policy".to_owned(),
+    };
+    let who = principal.arn();
+    Err(Refusal::AccessDenied(format!(
+        "User: {who} is not authorized to perform: {action} on resource: {resource} {why}"
+    )))
+}
+
+impl From<sigv4::Malformed> for Refusal {
+    fn from(sigv4::Malformed(text): sigv4::Malformed) -> Self {
+        Self::IncompleteSignature(text)
+    }
+}
+
+impl From<sigv4::Untrue> for Refusal {
+    fn from(sigv4::Untrue(text): sigv4::Untrue) -> Self {
+        Self::InvalidSignature(text)
+    }
+}
