@@ -14,18 +14,21 @@ PACK := $(or $(REKOLLECT_PACK),compact)
 export REKOLLECT_MODELS_DIR ?= models
 export REKOLLECT_TEST_PHOTOS ?= tests/photos
 export REKOLLECT_BIN ?= $(or $(CARGO_TARGET_DIR),target)/release/rekollect
+export REKOLLECT_RUST_CLIENT ?= $(or $(CARGO_TARGET_DIR),target)/clients/debug/rekollect-rust-client
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ifneq ($(wildcard ../shared/fixtures),)
 export REKOLLECT_TEST_FIXTURES ?= ../shared/fixtures
 endif
 
+JS_CLIENT := tests/clients/js/node_modules/.package-lock.json
+RUST_CLIENT := --manifest-path tests/clients/rust/Cargo.toml
 TEST_PYTHON := .venv-test/bin/python
 SETUP := $(PYTHON) models/setup.py --models-dir "$$REKOLLECT_MODELS_DIR"
 LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests test lint lint-images accuracy bench bench-detection bench-quality clean tools
+.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -41,7 +44,7 @@ setup: tools  ## ONNX Runtime and the weights of the pack
 	@printf '== models: pack %s\n' '$(PACK)'
 	@$(SETUP) --pack $(PACK)
 
-test: build setup-tests  ## Every test, on SQLite and Postgres, and the linters of Dockerfile and compose file
+test: build setup-tests setup-clients  ## Every test, on SQLite and Postgres, and the linters of Dockerfile and compose file
 	@set -eu -o pipefail; rm -rf $(LOGS); mkdir -p $(LOGS); export REKOLLECT_TEST_SKIPS="$$PWD/$(SKIPS)"; failed=; \
 	step() { name=$$1; shift; printf '\n== %s\n' "$$name"; "$$@" 2>&1 | tee "$(LOGS)/$$name.log" || failed="$$failed $$name"; }; \
 	if [ -z "$${REKOLLECT_MODEL_MIRROR:-}" ] && [ ! -d ../shared/models/accurate ] && [ ! -e "$$REKOLLECT_MODELS_DIR/yunet-n.onnx" ]; then \
@@ -62,8 +65,18 @@ setup-tests: tools .venv-test/installed
 	@printf '== photos for the tests\n'
 	@$(SETUP) --photos "$$REKOLLECT_TEST_PHOTOS"
 
+setup-clients: tools $(JS_CLIENT)
+	@printf '== the client in Rust\n'
+	@cargo build --locked $(RUST_CLIENT) --target-dir "$(or $(CARGO_TARGET_DIR),target)/clients"
+
+$(JS_CLIENT): tests/clients/js/package.json tests/clients/js/package-lock.json
+	@printf '== JavaScript packages for the tests\n'
+	@npm ci --prefix tests/clients/js --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 lint: tools lint-images  ## Format, clippy, Dockerfile and compose file
 	cargo fmt --check
+	cargo fmt --check $(RUST_CLIENT)
 	cargo clippy --release --locked --all-targets -- -D warnings
 
 lint-images: .venv-test/installed
@@ -85,7 +98,7 @@ bench-quality: build setup-tests  ## What each level of the quality filter leave
 	@$(TEST_PYTHON) benches/quality.py $(ARGS)
 
 clean:  ## Remove what was built and fetched, but not data
-	rm -rf target .venv-test .venv-models models/.cache models/runtime models/*.onnx tests/photos
+	rm -rf target .venv-test .venv-models models/.cache models/runtime models/*.onnx tests/photos tests/clients/js/node_modules
 
 tools:
 	@command -v cargo > /dev/null || { echo 'cargo is missing: install a Rust toolchain with rustup'; exit 1; }

@@ -4,6 +4,8 @@ mod credentials;
 mod policy;
 mod rates;
 mod sigv4;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};

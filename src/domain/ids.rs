@@ -193,6 +193,12 @@ uuid_id!(
     ImageId
 );
 
+impl FaceId {
+    /// Every rule of its text.
+    pub const RULES: &[Constraint] =
+        &[Constraint::Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")];
+}
+
 impl TryFrom<String> for FaceId {
     type Error = Vec<Constraint>;
 
@@ -203,9 +209,7 @@ impl TryFrom<String> for FaceId {
                 _ => matches!(b, b'0'..=b'9' | b'a'..=b'f'),
             });
         let parsed = if hyphenated { Uuid::try_parse(&text).ok() } else { None };
-        parsed
-            .map(Self)
-            .ok_or_else(|| vec![Constraint::Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")])
+        parsed.map(Self).ok_or_else(|| Self::RULES.to_vec())
     }
 }
 

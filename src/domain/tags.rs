@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+
 use super::{Constraint, violations_of_text};
 
 /// A collection's tags in the order of their keys.
@@ -14,8 +17,11 @@ const PATTERN: &str = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$";
 const KEY_PATTERN: &str = r"^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*$";
 
 fn is_tag_char(c: char) -> bool {
-    // Unicode's letters, numbers and separators; the marks that Rust counts as alphabetic come with the letters of their scripts.
-    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    [GeneralCategoryGroup::Letter, GeneralCategoryGroup::Separator, GeneralCategoryGroup::Number]
+        .iter()
+        .any(|group| group.contains(category))
+        || "_.:/=+-@".contains(c)
 }
 
 /// A tag's key: 1 to 128 characters, not beginning with `aws:`.
@@ -27,6 +33,10 @@ pub struct TagKey(String);
 pub struct TagValue(String);
 
 impl TagKey {
+    /// Every rule of its text.
+    pub const RULES: &[Constraint] =
+        &[Constraint::MaxLength(128), Constraint::MinLength(1), Constraint::Pattern(KEY_PATTERN)];
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,6 +44,10 @@ impl TagKey {
 }
 
 impl TagValue {
+    /// Every rule of its text.
+    pub const RULES: &[Constraint] =
+        &[Constraint::MaxLength(256), Constraint::MinLength(0), Constraint::Pattern(PATTERN)];
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,7 +84,7 @@ mod tests {
         for good in ["k", "größe", "a b", "x_.:/=+-@1", &"k".repeat(128)] {
             assert!(TagKey::try_from(good.to_owned()).is_ok(), "{good}");
         }
-        for bad in ["", "aws:k", "a#b", "a\nb", &"k".repeat(129)] {
+        for bad in ["", "aws:k", "a#b", "a\nb", "k\u{93e}", "Ⓐ", &"k".repeat(129)] {
             assert!(TagKey::try_from(bad.to_owned()).is_err(), "{bad}");
         }
         assert!(TagValue::try_from(String::new()).is_ok() && TagValue::try_from("aws:v".to_owned()).is_ok());

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
@@ -88,7 +88,7 @@ async fn manage_faults(State(front): State<Arc<Front>>, request: Request) -> Res
         Ok(rules) => rules.into_response(),
         Err(rejection) => {
             let reply = rejection.reply();
-            (reply.status, [(header::CONTENT_TYPE, "application/json")], reply.body.to_string()).into_response()
+            plain_json(reply.status, reply.body)
         }
     }
 }
@@ -103,14 +103,17 @@ async fn change_faults(front: &Front, request: Request) -> Result<Response, Reje
         Method::POST => {
             let rule = serde_json::from_slice::<RuleText>(&body.bytes).map_err(|error| error.to_string());
             if let Err(error) = rule.and_then(|rule| faults.add(rule)) {
-                return Ok((StatusCode::BAD_REQUEST, json!({"message": error}).to_string()).into_response());
+                return Ok(plain_json(StatusCode::BAD_REQUEST, json!({"message": error})));
             }
         }
         Method::DELETE => faults.clear(),
         _ => {}
     }
-    let rules = json!({"rules": faults.list()}).to_string();
-    Ok(([(header::CONTENT_TYPE, "application/json")], rules).into_response())
+    Ok(plain_json(StatusCode::OK, json!({"rules": faults.list()})))
+}
+
+fn plain_json(status: StatusCode, body: Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 /// The weights were loaded before the server listened; what can go away is the store.

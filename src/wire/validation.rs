@@ -66,12 +66,14 @@ impl Checks {
         self.optional(path, member, parse)
     }
 
-    /// Parses each item of a list that may be absent; the list has between `lengths` items.
+    /// Parses each item of a list that may be absent; the list has between `lengths` items. An item that breaks one of its `rules` has
+    /// all of them reported, as the service does.
     pub fn list<T>(
         &mut self,
         path: &str,
         member: Option<Vec<String>>,
         lengths: (usize, usize),
+        rules_of_item: &[Constraint],
         parse: impl Fn(String) -> Result<T, Vec<Constraint>>,
     ) -> Option<Vec<T>> {
         let member = member?;
@@ -86,8 +88,8 @@ impl Checks {
         }
         match member.into_iter().map(parse).collect::<Result<Vec<T>, _>>() {
             Ok(items) => Some(items),
-            Err(broken) => {
-                self.report(path, Some(value), &format!("Member must satisfy constraint: [{}]", rules(&broken)));
+            Err(_) => {
+                self.report(path, Some(value), &format!("Member must satisfy constraint: [{}]", rules(rules_of_item)));
                 None
             }
         }
@@ -99,12 +101,13 @@ impl Checks {
         path: &str,
         member: Option<Vec<String>>,
         lengths: (usize, usize),
+        rules_of_item: &[Constraint],
         parse: impl Fn(String) -> Result<T, Vec<Constraint>>,
     ) -> Option<Vec<T>> {
         if member.is_none() {
             self.report(path, None, &Constraint::NotNull);
         }
-        self.list(path, member, lengths, parse)
+        self.list(path, member, lengths, rules_of_item, parse)
     }
 
     /// Reports a broken rule.
@@ -127,20 +130,20 @@ impl Checks {
     }
 }
 
-/// Broken rules of an item, as they stand in the rule of its list or map.
-pub fn rules(broken: &[Constraint]) -> String {
-    broken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// The rules of an item, as they stand in the rule of its list or map.
+pub fn rules(of_item: &[Constraint]) -> String {
+    of_item.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Parses a whole number between two bounds.
-pub fn whole_number(low: i64, high: i64) -> impl Fn(i64) -> Result<u32, Vec<Constraint>> {
+pub fn whole_number(low: i32, high: i32) -> impl Fn(i32) -> Result<u32, Vec<Constraint>> {
     move |number| {
         if number < low {
-            Err(vec![Constraint::MinValue(low)])
+            Err(vec![Constraint::MinValue(low.into())])
         } else if number > high {
-            Err(vec![Constraint::MaxValue(high)])
+            Err(vec![Constraint::MaxValue(high.into())])
         } else {
-            Ok(u32::try_from(number).unwrap_or(u32::MAX))
+            Ok(number.unsigned_abs())
         }
     }
 }
@@ -174,18 +177,23 @@ mod tests {
 
     #[test]
     fn numbers_keep_to_their_bounds() {
-        let parse = whole_number(1, i64::MAX);
+        let parse = whole_number(1, i32::MAX);
         assert_eq!(parse(0), Err(vec![Constraint::MinValue(1)]));
         assert_eq!(parse(1), Ok(1));
-        assert_eq!(parse(i64::MAX), Ok(u32::MAX));
+        assert_eq!(parse(i32::MAX), Ok(2_147_483_647));
         assert_eq!(whole_number(0, 4096)(4097), Err(vec![Constraint::MaxValue(4096)]));
     }
 
     #[test]
     fn an_item_of_a_list_is_reported_with_the_whole_list() {
         let mut checks = Checks::default();
-        let parsed =
-            checks.list("attributes", Some(vec!["A".into(), "C".into()]), (0, 9), one_of(&["A", "B"], &[1, 2]));
+        let parsed = checks.list(
+            "attributes",
+            Some(vec!["A".into(), "C".into()]),
+            (0, 9),
+            &[Constraint::OneOf(&["A", "B"])],
+            one_of(&["A", "B"], &[1, 2]),
+        );
         let Err(Rejection::Validation(violations)) = checks.finish(parsed) else { panic!() };
         assert_eq!(
             violations[0].to_string(),

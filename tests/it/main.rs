@@ -5,6 +5,7 @@
 
 mod support;
 
+mod bodies;
 mod collections;
 mod compare_faces;
 mod disconnects;
@@ -12,7 +13,9 @@ mod index_faces;
 mod list_and_delete_faces;
 mod overload;
 mod protocol;
+mod quotas;
 mod search_faces;
 mod start;
 mod tags;
+mod two_servers;
 mod users;

@@ -216,16 +216,16 @@ fn collection_id(checks: &mut Checks, id: Option<String>) -> Option<CollectionId
     checks.required("collectionId", id, CollectionId::try_from)
 }
 
-fn page(checks: &mut Checks, max_results: Option<i64>, next_token: Option<String>) -> operations::PageRequest {
-    page_of(checks, max_results, next_token, (0, MOST as i64))
+fn page(checks: &mut Checks, max_results: Option<i32>, next_token: Option<String>) -> operations::PageRequest {
+    page_of(checks, max_results, next_token, (0, MOST as i32))
 }
 
 /// A page of between `sizes` items.
 fn page_of(
     checks: &mut Checks,
-    max_results: Option<i64>,
+    max_results: Option<i32>,
     next_token: Option<String>,
-    sizes: (i64, i64),
+    sizes: (i32, i32),
 ) -> operations::PageRequest {
     operations::PageRequest {
         max_results: checks.optional("maxResults", max_results, whole_number(sizes.0, sizes.1)),
@@ -242,23 +242,20 @@ fn tags(checks: &mut Checks, TagMap(tags): TagMap) -> Option<Tags> {
         checks.report("tags", Some(shown), &Constraint::MaxLength(MAX_TAGS));
         return None;
     }
-    let mut parsed = Tags::new();
-    for (key, value) in tags {
-        match (TagKey::try_from(key), TagValue::try_from(value)) {
-            (Ok(key), Ok(value)) => {
-                parsed.insert(key, value);
-            }
-            (Err(broken), _) => {
-                let rule = format!("Map keys must satisfy constraint: [{}]", rules(&broken));
-                checks.report("tags", Some(shown.clone()), &rule);
-            }
-            (_, Err(broken)) => {
-                let rule = format!("Map value must satisfy constraint: [{}]", rules(&broken));
-                checks.report("tags", Some(shown.clone()), &rule);
-            }
-        }
+    let (keys, values): (Vec<String>, Vec<String>) = tags.into_iter().unzip();
+    let keys: Result<Vec<TagKey>, _> = keys.into_iter().map(TagKey::try_from).collect();
+    let values: Result<Vec<TagValue>, _> = values.into_iter().map(TagValue::try_from).collect();
+    if keys.is_err() {
+        checks.report(
+            "tags",
+            Some(shown.clone()),
+            &format!("Map keys must satisfy constraint: [{}]", rules(TagKey::RULES)),
+        );
     }
-    Some(parsed)
+    if values.is_err() {
+        checks.report("tags", Some(shown), &format!("Map value must satisfy constraint: [{}]", rules(TagValue::RULES)));
+    }
+    Some(keys.ok()?.into_iter().zip(values.ok()?).collect())
 }
 
 fn resource_arn(checks: &mut Checks, arn: Option<String>) -> Option<String> {
@@ -273,20 +270,36 @@ fn quality_filter(checks: &mut Checks, filter: Option<String>) -> Option<Quality
     checks.optional("qualityFilter", filter, one_of(&QUALITY_FILTERS, &QUALITY_FILTER_VALUES))
 }
 
-fn threshold(checks: &mut Checks, path: &str, threshold: Option<f64>) -> Percent {
+/// A 32-bit number of a request, which the service prints with a fraction even where it has none.
+#[derive(Clone, Copy, Deserialize)]
+struct Threshold(f64);
+
+impl std::fmt::Display for Threshold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+fn threshold(checks: &mut Checks, path: &str, threshold: Option<Threshold>) -> Percent {
     threshold_or(checks, path, threshold, DEFAULT_THRESHOLD)
 }
 
-fn threshold_or(checks: &mut Checks, path: &str, threshold: Option<f64>, default: f32) -> Percent {
-    checks.optional(path, threshold, Percent::try_from).unwrap_or(Percent::clamped(default))
+fn threshold_or(checks: &mut Checks, path: &str, threshold: Option<Threshold>, default: f32) -> Percent {
+    checks.optional(path, threshold, |Threshold(value)| Percent::try_from(value)).unwrap_or(Percent::clamped(default))
 }
 
-fn max_matches(checks: &mut Checks, max: Option<i64>) -> u32 {
-    checks.optional("maxFaces", max, whole_number(1, MOST as i64)).unwrap_or(DEFAULT_MATCHES)
+fn max_matches(checks: &mut Checks, max: Option<i32>) -> u32 {
+    checks.optional("maxFaces", max, whole_number(1, MOST as i32)).unwrap_or(DEFAULT_MATCHES)
 }
 
 fn attributes(checks: &mut Checks, path: &str, attributes: Option<Vec<String>>) -> Option<Fault> {
-    let wanted = checks.list(path, attributes, (0, usize::MAX), one_of(&ATTRIBUTES, &ATTRIBUTES))?;
+    let wanted = checks.list(
+        path,
+        attributes,
+        (0, usize::MAX),
+        &[Constraint::OneOf(&ATTRIBUTES)],
+        one_of(&ATTRIBUTES, &ATTRIBUTES),
+    )?;
     wanted
         .iter()
         .any(|name| *name != "DEFAULT")
@@ -352,7 +365,7 @@ impl Input for CollectionRequest {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ListCollectionsRequest {
-    max_results: Option<i64>,
+    max_results: Option<i32>,
     next_token: Option<String>,
 }
 
@@ -378,7 +391,7 @@ pub struct IndexFacesRequest {
     image: Option<Object<Image>>,
     external_image_id: Option<String>,
     detection_attributes: Option<Vec<String>>,
-    max_faces: Option<i64>,
+    max_faces: Option<i32>,
     quality_filter: Option<String>,
 }
 
@@ -391,7 +404,7 @@ impl Input for IndexFacesRequest {
         let image = image(&mut checks, "image", self.image);
         let external_image_id = checks.optional("externalImageId", self.external_image_id, ExternalImageId::try_from);
         let refusal = attributes(&mut checks, "detectionAttributes", self.detection_attributes);
-        let max_faces = checks.optional("maxFaces", self.max_faces, whole_number(1, i64::MAX));
+        let max_faces = checks.optional("maxFaces", self.max_faces, whole_number(1, i32::MAX));
         let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::Auto);
         let (collection_id, image) = checks.finish(collection_id.zip(image))?;
         supported(refusal)?;
@@ -409,7 +422,7 @@ impl Input for IndexFacesRequest {
 pub struct ListFacesRequest {
     collection_id: Option<String>,
     face_ids: Option<Vec<String>>,
-    max_results: Option<i64>,
+    max_results: Option<i32>,
     next_token: Option<String>,
     user_id: Option<String>,
 }
@@ -420,7 +433,7 @@ impl Input for ListFacesRequest {
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
+        let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::RULES, FaceId::try_from);
         let user_id = checks.optional("userId", self.user_id, UserId::try_from);
         let page = page(&mut checks, self.max_results, self.next_token);
         let collection_id = checks.finish(collection_id)?;
@@ -446,7 +459,7 @@ impl Input for DeleteFacesRequest {
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        let face_ids = checks.required_list("faceIds", self.face_ids, (1, MOST), FaceId::try_from);
+        let face_ids = checks.required_list("faceIds", self.face_ids, (1, MOST), FaceId::RULES, FaceId::try_from);
         checks.finish(collection_id.zip(face_ids))
     }
 
@@ -461,8 +474,8 @@ impl Input for DeleteFacesRequest {
 pub struct SearchFacesRequest {
     collection_id: Option<String>,
     face_id: Option<String>,
-    max_faces: Option<i64>,
-    face_match_threshold: Option<f64>,
+    max_faces: Option<i32>,
+    face_match_threshold: Option<Threshold>,
 }
 
 impl Input for SearchFacesRequest {
@@ -489,8 +502,8 @@ impl Input for SearchFacesRequest {
 pub struct SearchFacesByImageRequest {
     collection_id: Option<String>,
     image: Option<Object<Image>>,
-    max_faces: Option<i64>,
-    face_match_threshold: Option<f64>,
+    max_faces: Option<i32>,
+    face_match_threshold: Option<Threshold>,
     quality_filter: Option<String>,
 }
 
@@ -544,7 +557,7 @@ impl Input for DetectFacesRequest {
 pub struct CompareFacesRequest {
     source_image: Option<Object<Image>>,
     target_image: Option<Object<Image>>,
-    similarity_threshold: Option<f64>,
+    similarity_threshold: Option<Threshold>,
     quality_filter: Option<String>,
 }
 
@@ -606,7 +619,7 @@ impl Input for UntagResourceRequest {
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let arn = resource_arn(&mut checks, self.resource_arn);
-        let keys = checks.required_list("tagKeys", self.tag_keys, (0, MAX_TAGS), TagKey::try_from);
+        let keys = checks.required_list("tagKeys", self.tag_keys, (0, MAX_TAGS), TagKey::RULES, TagKey::try_from);
         checks.finish(arn.zip(keys))
     }
 
@@ -1149,7 +1162,7 @@ mod tests {
             broken,
             [
                 "Value 'short' at 'resourceArn' failed to satisfy constraint: Member must have length greater than or equal to 20",
-                r"Value '{aws:a=b}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must satisfy regular expression pattern: ^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*$]",
+                r"Value '{aws:a=b}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: ^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*$]",
             ]
         );
     }

@@ -8,11 +8,12 @@ use crate::wire::errors::Rejection;
 use crate::wire::validation::{Checks, whole_number};
 
 use super::{
-    FaceDetail, Float, Image, Input, Object, Subject, collection_id, image, page_of, quality_filter, threshold_or,
+    FaceDetail, Float, Image, Input, Object, Subject, Threshold, collection_id, image, page_of, quality_filter,
+    threshold_or,
 };
 
 /// The most users of a page or of a search; also what a caller gets who names no number.
-const MOST_USERS: i64 = 500;
+const MOST_USERS: i32 = 500;
 /// The most faces of one association.
 const MOST_FACES: usize = 100;
 /// The service's default threshold of an association.
@@ -27,10 +28,10 @@ fn token(checks: &mut Checks, token: Option<String>) -> Option<ClientRequestToke
 }
 
 fn face_ids(checks: &mut Checks, ids: Option<Vec<String>>) -> Option<Vec<FaceId>> {
-    checks.required_list("faceIds", ids, (1, MOST_FACES), FaceId::try_from)
+    checks.required_list("faceIds", ids, (1, MOST_FACES), FaceId::RULES, FaceId::try_from)
 }
 
-fn max_users(checks: &mut Checks, max: Option<i64>) -> u32 {
+fn max_users(checks: &mut Checks, max: Option<i32>) -> u32 {
     checks.optional("maxUsers", max, whole_number(1, MOST_USERS)).unwrap_or(MOST_USERS as u32)
 }
 
@@ -65,7 +66,7 @@ impl Input for UserRequest {
 #[serde(rename_all = "PascalCase")]
 pub struct ListUsersRequest {
     collection_id: Option<String>,
-    max_results: Option<i64>,
+    max_results: Option<i32>,
     next_token: Option<String>,
 }
 
@@ -92,7 +93,7 @@ pub struct AssociateFacesRequest {
     collection_id: Option<String>,
     user_id: Option<String>,
     face_ids: Option<Vec<String>>,
-    user_match_threshold: Option<f64>,
+    user_match_threshold: Option<Threshold>,
     client_request_token: Option<String>,
 }
 
@@ -151,8 +152,8 @@ pub struct SearchUsersRequest {
     collection_id: Option<String>,
     user_id: Option<String>,
     face_id: Option<String>,
-    user_match_threshold: Option<f64>,
-    max_users: Option<i64>,
+    user_match_threshold: Option<Threshold>,
+    max_users: Option<i32>,
 }
 
 impl Input for SearchUsersRequest {
@@ -187,8 +188,8 @@ impl Input for SearchUsersRequest {
 pub struct SearchUsersByImageRequest {
     collection_id: Option<String>,
     image: Option<Object<Image>>,
-    user_match_threshold: Option<f64>,
-    max_users: Option<i64>,
+    user_match_threshold: Option<Threshold>,
+    max_users: Option<i32>,
     quality_filter: Option<String>,
 }
 
