@@ -28,8 +28,10 @@ RUN groupadd --system --gid 10001 rekollect \
     && install --directory --owner=rekollect --group=rekollect --mode=0750 /data
 COPY --from=models /opt/rekollect/models /opt/rekollect/models
 COPY --from=server /src/target/release/rekollect /usr/local/bin/rekollect
+# Whom to believe when an S3 server is asked over TLS.
+COPY --from=models /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/rekollect/
-# An address that others can reach needs REKOLLECT_AUTH=open in so many words, and that is the operator's to say: the image does not.
+# An address that others can reach needs keys, or REKOLLECT_AUTH=open in so many words, and either is the operator's to say.
 ENV REKOLLECT_LISTEN=0.0.0.0:7350 \
     REKOLLECT_DATA_DIR=/data \
     REKOLLECT_MODELS_DIR=/opt/rekollect/models \

@@ -9,6 +9,7 @@ SHELL := bash
 
 PYTHON ?= python3
 ARGS ?=
+FUZZ_SECONDS ?= 60
 PACK := $(or $(REKOLLECT_PACK),compact)
 
 export REKOLLECT_MODELS_DIR ?= models
@@ -28,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality clean tools
+.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality bench-signatures fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -96,6 +97,16 @@ bench-detection: build setup-tests  ## Which faces are found, by their size (ARG
 
 bench-quality: build setup-tests  ## What each level of the quality filter leaves out (ARGS=accurate)
 	@$(TEST_PYTHON) benches/quality.py $(ARGS)
+
+bench-signatures: build setup-tests  ## What checking a signature costs
+	@$(TEST_PYTHON) benches/signatures.py $(ARGS)
+
+fuzz: tools  ## Fuzz the parsers of requests, signatures and policies, a minute each (FUZZ_SECONDS=600 for longer); needs a nightly toolchain
+	@rustup run nightly rustc --version > /dev/null || { echo 'a nightly toolchain is missing: rustup toolchain install nightly'; exit 1; }
+	@[ -x target/tools/bin/cargo-fuzz ] || cargo install cargo-fuzz --locked --quiet --root target/tools
+	@for target in wire signature policy; do printf '== fuzzing %s\n' "$$target"; mkdir -p fuzz/corpus/$$target; \
+	  PATH="$$PWD/target/tools/bin:$$PATH" cargo +nightly fuzz run --fuzz-dir fuzz "$$target" fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
 
 clean:  ## Remove what was built and fetched, but not data
 	rm -rf target .venv-test .venv-models models/.cache models/runtime models/*.onnx tests/photos tests/clients/js/node_modules

@@ -193,6 +193,33 @@ async fn call<'a, I: Input, T, O: From<T> + Serialize>(
     Ok(call.stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
 }
 
+/// Parses a body as the request of an operation, and forgets it: what fuzzers call.
+pub fn parse(operation: Operation, body: &[u8]) -> Result<(), Rejection> {
+    match operation {
+        Operation::AssociateFaces => from_json::<shapes::AssociateFacesRequest>(body)?.parse().map(drop),
+        Operation::CompareFaces => from_json::<shapes::CompareFacesRequest>(body)?.parse().map(drop),
+        Operation::CreateCollection => from_json::<shapes::CreateCollectionRequest>(body)?.parse().map(drop),
+        Operation::CreateUser | Operation::DeleteUser => from_json::<shapes::UserRequest>(body)?.parse().map(drop),
+        Operation::DeleteCollection | Operation::DescribeCollection => {
+            from_json::<shapes::CollectionRequest>(body)?.parse().map(drop)
+        }
+        Operation::DeleteFaces => from_json::<shapes::DeleteFacesRequest>(body)?.parse().map(drop),
+        Operation::DetectFaces => from_json::<shapes::DetectFacesRequest>(body)?.parse().map(drop),
+        Operation::DisassociateFaces => from_json::<shapes::DisassociateFacesRequest>(body)?.parse().map(drop),
+        Operation::IndexFaces => from_json::<shapes::IndexFacesRequest>(body)?.parse().map(drop),
+        Operation::ListCollections => from_json::<shapes::ListCollectionsRequest>(body)?.parse().map(drop),
+        Operation::ListFaces => from_json::<shapes::ListFacesRequest>(body)?.parse().map(drop),
+        Operation::ListTagsForResource => from_json::<shapes::ListTagsForResourceRequest>(body)?.parse().map(drop),
+        Operation::ListUsers => from_json::<shapes::ListUsersRequest>(body)?.parse().map(drop),
+        Operation::SearchFaces => from_json::<shapes::SearchFacesRequest>(body)?.parse().map(drop),
+        Operation::SearchFacesByImage => from_json::<shapes::SearchFacesByImageRequest>(body)?.parse().map(drop),
+        Operation::SearchUsers => from_json::<shapes::SearchUsersRequest>(body)?.parse().map(drop),
+        Operation::SearchUsersByImage => from_json::<shapes::SearchUsersByImageRequest>(body)?.parse().map(drop),
+        Operation::TagResource => from_json::<shapes::TagResourceRequest>(body)?.parse().map(drop),
+        Operation::UntagResource => from_json::<shapes::UntagResourceRequest>(body)?.parse().map(drop),
+    }
+}
+
 fn from_json<I: DeserializeOwned>(body: &[u8]) -> Result<I, Rejection> {
     use serde_json::error::Category;
     let parsed = serde_json::from_slice::<shapes::Object<I>>(body);
@@ -263,5 +290,68 @@ impl Line<'_> {
             };
         }
         if self.status.is_server_error() { line!(warn) } else { line!(info) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        proptest::sample::select(Operation::ALL)
+    }
+
+    /// JSON whose names are those of requests, and whose values are anything.
+    fn request() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            ".{0,12}".prop_map(Into::into),
+        ];
+        let names = proptest::sample::select(vec![
+            "CollectionId",
+            "Image",
+            "Bytes",
+            "S3Object",
+            "Bucket",
+            "Name",
+            "FaceIds",
+            "MaxFaces",
+            "MaxResults",
+            "NextToken",
+            "Tags",
+            "TagKeys",
+            "ResourceArn",
+            "UserId",
+            "FaceId",
+            "FaceMatchThreshold",
+            "QualityFilter",
+            "Attributes",
+        ]);
+        leaf.prop_recursive(4, 32, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                proptest::collection::vec((names.clone(), inner), 0..6)
+                    .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(operation in operation(), body in proptest::collection::vec(0u8.., 0..60)) {
+            let _ = parse(operation, &body);
+        }
+
+        #[test]
+        fn every_request_is_parsed_or_refused_in_bounds(operation in operation(), request in request()) {
+            if let Err(rejection) = parse(operation, request.to_string().as_bytes()) {
+                prop_assert!(rejection.reply().body.to_string().len() < 100_000);
+            }
+        }
     }
 }

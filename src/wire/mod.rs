@@ -11,3 +11,5 @@ pub mod faults;
 pub mod router;
 mod shapes;
 mod validation;
+
+pub use dispatch::parse;

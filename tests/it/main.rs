@@ -6,6 +6,7 @@
 mod support;
 
 mod bodies;
+mod browsers;
 mod collections;
 mod compare_faces;
 mod disconnects;

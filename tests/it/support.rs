@@ -106,6 +106,11 @@ impl Server {
         reply(request.send(body.as_ref()))
     }
 
+    /// Sends a request as it is.
+    pub fn send(&self, request: ureq::http::Request<Vec<u8>>) -> Reply {
+        reply(agent().run(request))
+    }
+
     /// Gets a path.
     pub fn get(&self, path: &str) -> Reply {
         reply(agent().get(format!("{}{path}", self.url)).call())

@@ -1,0 +1,62 @@
+//! Scripts of web pages: off by default, on for the pages of a list.
+
+use crate::support::{Reply, Server, Store};
+
+const PAGE: &str = "https://photos.example";
+
+/// What a browser asks before its page may call, as the JavaScript SDK makes it.
+fn preflight(server: &Server, origin: &str) -> Reply {
+    server.send(
+        ureq::http::Request::options(&server.url)
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", "POST")
+            .header(
+                "Access-Control-Request-Headers",
+                "amz-sdk-request,authorization,content-type,x-amz-date,x-amz-target",
+            )
+            .body(Vec::new())
+            .unwrap(),
+    )
+}
+
+fn call(server: &Server, origin: &str) -> Reply {
+    server.send(
+        ureq::http::Request::post(&server.url)
+            .header("Origin", origin)
+            .header("X-Amz-Target", "RekognitionService.ListCollections")
+            .body(b"{}".to_vec())
+            .unwrap(),
+    )
+}
+
+fn allowed(reply: &Reply) -> Option<&str> {
+    reply.headers.get("access-control-allow-origin").map(|value| value.to_str().unwrap())
+}
+
+#[test]
+fn no_page_may_call_unless_it_is_on_the_list() {
+    let server = Server::start(Store::Sqlite, &[]).unwrap();
+    assert_eq!((preflight(&server, PAGE).status, allowed(&call(&server, PAGE))), (403, None));
+}
+
+#[test]
+fn a_page_of_the_list_may_call_with_every_header_of_an_sdk() {
+    let server =
+        Server::start(Store::Sqlite, &["--cors-origins", "https://photos.example,http://localhost:5173"]).unwrap();
+    let reply = preflight(&server, PAGE);
+    assert_eq!((reply.status, allowed(&reply)), (200, Some(PAGE)));
+    assert!(reply.headers["access-control-allow-headers"].to_str().unwrap().contains("authorization"));
+    assert_eq!(reply.headers["access-control-allow-methods"], "POST");
+    let reply = call(&server, PAGE);
+    assert_eq!((reply.status, allowed(&reply)), (200, Some(PAGE)));
+    assert!(reply.headers.contains_key("access-control-expose-headers"));
+    for other in ["https://photos.example.evil", "https://evil.example", "null"] {
+        assert_eq!(allowed(&preflight(&server, other)), None, "{other}");
+    }
+}
+
+#[test]
+fn a_star_is_every_page() {
+    let server = Server::start(Store::Sqlite, &["--cors-origins", "*"]).unwrap();
+    assert_eq!(allowed(&preflight(&server, "https://anything.example")), Some("*"));
+}
