@@ -102,8 +102,8 @@ impl Keyring {
     fn parse(text: &str) -> Result<Self, String> {
         // The parser's own rendering would show the line, and with it a secret.
         let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            format!("line {line}: {}", error.message())
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            format!("line {line}: {}", without_value(error.message()))
         })?;
         let (mut keyring, mut names) = (Self::default(), HashSet::new());
         for entry in file.principal {
@@ -114,7 +114,7 @@ impl Keyring {
             }
             keyring.add_principal(entry).map_err(context)?;
         }
-        if keyring.0.is_empty() { Err("there is no key".to_owned()) } else { Ok(keyring) }
+        Ok(keyring)
     }
 
     fn add_principal(&mut self, entry: PrincipalEntry) -> Result<(), String> {
@@ -134,7 +134,7 @@ impl Keyring {
         for key in entry.key {
             let moment = |text: String| {
                 OffsetDateTime::parse(&text, &Rfc3339)
-                    .map_err(|_| format!("expires = {text:?} is not of the form \"2030-01-31T00:00:00Z\""))
+                    .map_err(|_| "expires is not of the form \"2030-01-31T00:00:00Z\"".to_owned())
             };
             let expires = key.expires.map(moment).transpose()?;
             let principal = principal.clone();
@@ -168,6 +168,16 @@ impl Keyring {
     /// How many keys there are.
     pub fn count(&self) -> usize {
         self.0.len()
+    }
+}
+
+/// A parser's complaint without the value or name that it is about, which may be a secret in a wrong place.
+fn without_value(message: &str) -> String {
+    match message.split('`').collect::<Vec<_>>()[..] {
+        [before, _, ref rest @ ..] if before.starts_with("invalid") || before.starts_with("unknown") => {
+            before.trim_end().to_owned() + &rest.join("`")
+        }
+        _ => message.to_owned(),
     }
 }
 
@@ -245,11 +255,18 @@ mod tests {
             ("session_token", "session_tokem"),
             ("secret_access_key = \"hush too\"", "secret_access_key = \"hush too"),
             ("secret_access_key = \"hush too\"", "secret_access_key = [\"hush too\"]"),
+            ("secret_access_key = \"hush too\"", "\"hush too\" = 1"),
+            ("\"2030-01-31T00:00:00Z\"", "\"hush too\""),
         ] {
             let error = Keyring::parse(&FILE.replace(from, to)).err().unwrap_or_else(|| panic!("{to}"));
             assert!(!error.contains("hush"), "{error}");
         }
+        let unquoted = FILE.replace("\"hush\"", "823748237482374");
+        let error = Keyring::parse(&unquoted).err().unwrap();
+        assert!(error.contains("line 8: invalid type") && !error.contains("8237"), "{error}");
         assert!(Keyring::parse("").is_err());
+        // Whoever takes every key away says so.
+        assert_eq!(Keyring::parse("principal = []").unwrap().count(), 0);
     }
 
     #[test]

@@ -18,13 +18,16 @@ pub use credentials::{Keyring, Principal};
 pub use policy::{Decision, Policy};
 pub use rates::{RateSettings, Rates};
 pub use sigv4::SignedRequest;
-use sigv4::{AmzDate, Claim};
+use sigv4::{AmzDate, Claim, Credential};
 
 /// The service's name in a credential's scope and before the name of an action.
 const SERVICE: &str = "rekognition";
 
+/// A log line's share of a refusal's text.
+const LONGEST_REASON: usize = 500;
+
 /// Headers that decide what a request means: a signature has to cover them when they are there.
-const COVERED: [&str; 2] = ["x-amz-target", "content-encoding"];
+const COVERED: [&str; 4] = ["x-amz-target", "content-encoding", "x-amz-content-sha256", "x-amz-security-token"];
 
 /// A request that was not let in. The text is the client's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +41,9 @@ pub enum Refusal {
     /// The signature is not true.
     #[error("{0}")]
     InvalidSignature(String),
-    /// No such key, or not with this token.
+    /// No key of this name, or not with this token.
     #[error("The security token included in the request is invalid.")]
-    UnknownKey,
+    UnknownKey(String),
     /// The key's time is over.
     #[error("The security token included in the request is expired")]
     ExpiredKey,
@@ -98,13 +101,13 @@ impl Access {
         }))
     }
 
-    /// Who sent a request.
-    pub fn authenticate(&self, request: &SignedRequest<'_>) -> Result<Arc<Principal>, Refusal> {
+    /// Whom a request says it is from, as far as can be told before its body: nobody unknown is given memory for one.
+    pub fn identify<'a>(&self, request: &'a SignedRequest<'a>) -> Result<Claimant<'a>, Refusal> {
         match &self.gate {
-            Gate::Open(principal) => Ok(principal.clone()),
+            Gate::Open(principal) => Ok(Claimant::Trusted(principal.clone())),
             Gate::Signed { keyring, .. } => {
                 let keyring = keyring.read().unwrap_or_else(PoisonError::into_inner).clone();
-                signer(request, &keyring, &self.regions, OffsetDateTime::now_utc())
+                claimant(request, keyring, &self.regions, OffsetDateTime::now_utc())
             }
         }
     }
@@ -115,22 +118,64 @@ impl Access {
     }
 }
 
-/// The principal whose key signed a request.
-fn signer(
-    request: &SignedRequest<'_>,
-    keyring: &Keyring,
+/// Whoever sends a request, before the proof.
+pub enum Claimant<'a> {
+    /// No proof is asked for.
+    Trusted(Arc<Principal>),
+    /// Somebody who names a key that there is, and has its secret or not.
+    Unproven {
+        /// The head of the request.
+        request: &'a SignedRequest<'a>,
+        /// What it says of its signature.
+        claim: Claim<'a>,
+        /// The key that it names is one of these.
+        keyring: Arc<Keyring>,
+        /// When the request came.
+        now: OffsetDateTime,
+    },
+}
+
+impl Claimant<'_> {
+    /// The public name of the key that is claimed.
+    pub fn access_key_id(&self) -> Option<&str> {
+        match self {
+            Self::Trusted(_) => None,
+            Self::Unproven { claim, .. } => claim.credential().ok().map(|credential| credential.access_key_id),
+        }
+    }
+
+    /// Who it is: the principal whose key signed the request with a body of this digest.
+    pub fn prove(self, body_sha256: &[u8; 32]) -> Result<Arc<Principal>, Refusal> {
+        match self {
+            Self::Trusted(principal) => Ok(principal),
+            Self::Unproven { request, claim, keyring, now } => {
+                let credential = claim.credential()?;
+                let key = keyring.get(credential.access_key_id).ok_or_else(|| unknown(&credential))?;
+                claim.verify(&credential, key.secret(), request, body_sha256, &COVERED)?;
+                if key.is_expired(now) { Err(Refusal::ExpiredKey) } else { Ok(key.principal.clone()) }
+            }
+        }
+    }
+}
+
+fn unknown(credential: &Credential<'_>) -> Refusal {
+    Refusal::UnknownKey(credential.access_key_id.to_owned())
+}
+
+fn claimant<'a>(
+    request: &'a SignedRequest<'a>,
+    keyring: Arc<Keyring>,
     regions: &[String],
     now: OffsetDateTime,
-) -> Result<Arc<Principal>, Refusal> {
+) -> Result<Claimant<'a>, Refusal> {
     let claim = Claim::read(request)?.ok_or(Refusal::MissingAuthentication)?;
     let credential = claim.credential()?;
     claim.check(&credential, SERVICE, regions, AmzDate::from(now))?;
-    let key = keyring.get(credential.access_key_id).ok_or(Refusal::UnknownKey)?;
-    if !key.has_token(claim.token.as_deref()) {
-        return Err(Refusal::UnknownKey);
+    let known = keyring.get(credential.access_key_id).is_some_and(|key| key.has_token(claim.token.as_deref()));
+    if !known {
+        return Err(unknown(&credential));
     }
-    claim.verify(&credential, key.secret(), request, &COVERED)?;
-    if key.is_expired(now) { Err(Refusal::ExpiredKey) } else { Ok(key.principal.clone()) }
+    Ok(Claimant::Unproven { request, claim, keyring, now })
 }
 
 /// The name of an operation in policies.
@@ -151,14 +196,26 @@ pub fn authorize(principal: &Principal, action: &str, resource: &str) -> Result<
     )))
 }
 
+impl Refusal {
+    /// What the log may say: never a header that was sent, which may hold a signature that is good.
+    pub fn reason(&self) -> String {
+        let reason = match self {
+            Self::IncompleteSignature(_) => return "the signature cannot be read".to_owned(),
+            Self::UnknownKey(name) => format!("no key {name}, or not with this token"),
+            refusal => refusal.to_string(),
+        };
+        reason.chars().take(LONGEST_REASON).collect()
+    }
+}
+
 impl From<sigv4::Malformed> for Refusal {
-    fn from(sigv4::Malformed(text): sigv4::Malformed) -> Self {
-        Self::IncompleteSignature(text)
+    fn from(malformed: sigv4::Malformed) -> Self {
+        Self::IncompleteSignature(malformed.into_text())
     }
 }
 
 impl From<sigv4::Untrue> for Refusal {
-    fn from(sigv4::Untrue(text): sigv4::Untrue) -> Self {
-        Self::InvalidSignature(text)
+    fn from(untrue: sigv4::Untrue) -> Self {
+        Self::InvalidSignature(untrue.into_text())
     }
 }

@@ -67,16 +67,15 @@ impl Message {
         self
     }
 
-    fn sender(&self, keyring: &Keyring, now: SystemTime) -> Result<Arc<Principal>, Refusal> {
+    fn sender(&self, keyring: &Arc<Keyring>, now: SystemTime) -> Result<Arc<Principal>, Refusal> {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let digest = Sha256::digest(&self.body).into();
-        let request = SignedRequest::new(self.method, &self.path, &self.query, headers, digest);
-        signer(&request, keyring, &[], now.into())
+        let request = SignedRequest::new(self.method, &self.path, &self.query, headers);
+        claimant(&request, keyring.clone(), &[], now.into())?.prove(&Sha256::digest(&self.body).into())
     }
 }
 
-fn keyring() -> Keyring {
-    Keyring::of_pair(ID, SECRET.into(), "111122223333".parse().unwrap()).unwrap()
+fn keyring() -> Arc<Keyring> {
+    Arc::new(Keyring::of_pair(ID, SECRET.into(), "111122223333".parse().unwrap()).unwrap())
 }
 
 const BOTH: [SignatureLocation; 2] = [SignatureLocation::Headers, SignatureLocation::QueryParams];
@@ -89,7 +88,7 @@ fn what_the_peer_signs_is_let_in() {
         assert_eq!(message.sender(&keyring(), now).unwrap().arn(), "arn:aws:iam::111122223333:user/root", "{at:?}");
         // A token that nobody gave out.
         let message = Message::new(b"{}").signed(at, Some("token"), now);
-        assert_eq!(message.sender(&keyring(), now).unwrap_err(), Refusal::UnknownKey, "{at:?}");
+        assert_eq!(message.sender(&keyring(), now).unwrap_err(), Refusal::UnknownKey(ID.to_owned()), "{at:?}");
     }
     assert_eq!(Message::new(b"{}").sender(&keyring(), now).unwrap_err(), Refusal::MissingAuthentication);
 }

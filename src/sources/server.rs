@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
 use object_store::client::{ClientOptions, HttpClient, HttpConnector};
 use object_store::path::Path;
@@ -18,6 +19,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The client's own retries come on top.
 const RETRIES: usize = 2;
+/// A log line's share of what S3 says.
+const LONGEST_REASON: usize = 500;
+/// What tells of a key that the machine's role gives; the rest of the environment is not this server's.
+const ROLE_VARIABLES: [&str; 6] = [
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
 
 /// How the address of a bucket is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -57,15 +69,31 @@ impl Server {
     pub fn new(settings: ServerSettings) -> Result<Self, String> {
         // Fails when another one is installed already, which will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build();
+        settings.check()?;
+        // A redirect would take the key's token wherever the answer says.
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
         let client = client.map_err(|error| chain(&error))?;
         let mut builder = AmazonS3Builder::new()
             .with_region(&settings.region)
             .with_virtual_hosted_style_request(settings.style == Style::Virtual)
             .with_http_connector(Shared(HttpClient::new(client)))
             .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: TIMEOUT, ..RetryConfig::default() });
-        if let Some((id, secret)) = &settings.key {
-            builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose_secret());
+        match &settings.key {
+            Some((id, secret)) => {
+                builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose_secret());
+            }
+            None => {
+                for name in ROLE_VARIABLES {
+                    let (Ok(value), Ok(key)) = (std::env::var(name), name.to_ascii_lowercase().parse()) else {
+                        continue;
+                    };
+                    builder = builder.with_config(key, value);
+                }
+            }
         }
         if let Some(token) = &settings.token {
             builder = builder.with_token(token.expose_secret());
@@ -77,16 +105,68 @@ impl Server {
 
     /// See [`S3::get`](super::S3::get).
     pub async fn get(&self, object: &S3Object) -> Result<Bytes, Fault> {
+        if self.settings.style == Style::Virtual && !is_host_name(object.bucket.as_str()) {
+            return Err(Fault::S3ObjectUnavailable("the bucket's name is no part of a host's name".to_owned()));
+        }
         let key = object.key.as_str();
         let path = Path::parse(key).ok().filter(|path| path.as_ref() == key).ok_or_else(|| {
-            Fault::S3ObjectUnavailable("a key with an empty part, . or .. in it cannot be asked for".to_owned())
+            Fault::S3ObjectUnavailable(
+                "a key with an empty part, . or .., or a control character in it cannot be asked for".to_owned(),
+            )
         })?;
         let bucket = at(&self.settings, self.builder.clone(), object.bucket.as_str());
         let bucket = bucket.with_credentials(self.credentials.clone()).build().map_err(unavailable)?;
         let version = object.version.as_ref().map(|version| version.as_str().to_owned());
         let answer = bucket.get_opts(&path, GetOptions::new().with_version(version)).await.map_err(unavailable)?;
         check_size(answer.meta.size)?;
-        answer.bytes().await.map_err(|error| Fault::S3ObjectUnreadable(chain(&error)))
+        let mut bytes = BytesMut::with_capacity(answer.meta.size as usize);
+        let mut stream = answer.into_stream();
+        while let Some(part) = stream.next().await {
+            bytes.extend_from_slice(&part.map_err(|error| Fault::S3ObjectUnreadable(reason(&error)))?);
+            // A part that was asked for again may belong to a larger object by now.
+            check_size(bytes.len() as u64)?;
+        }
+        Ok(bytes.freeze())
+    }
+}
+
+impl ServerSettings {
+    /// Refuses what would fail at every request.
+    fn check(&self) -> Result<(), String> {
+        if let Some(endpoint) = &self.endpoint {
+            let address = address(endpoint, self.style, "bucket");
+            let valid = reqwest::Url::parse(&address).is_ok() && address.is_ascii();
+            if !valid {
+                return Err(format!("{address} is not a URL"));
+            }
+        }
+        let id = self.key.as_ref().map(|(id, _)| id.as_str());
+        for text in id.into_iter().chain(self.token.as_ref().map(ExposeSecret::expose_secret)) {
+            if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err("a key's id or its token is empty, or has characters that no header carries".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a bucket can be a part of a host's name: other names would be taken for another bucket's, or for no host at all.
+fn is_host_name(bucket: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with("xn--")
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    bucket.len() <= 63 && bucket.split('.').all(label)
+}
+
+/// The URL of a bucket.
+fn address(endpoint: &str, style: Style, bucket: &str) -> String {
+    match (style, endpoint.split_once("://")) {
+        (Style::Virtual, Some((scheme, host))) => format!("{scheme}://{bucket}.{host}"),
+        _ => endpoint.to_owned(),
     }
 }
 
@@ -96,27 +176,52 @@ fn at(settings: &ServerSettings, builder: AmazonS3Builder, bucket: &str) -> Amaz
     match &settings.endpoint {
         None => builder,
         Some(endpoint) => {
-            let address = match (settings.style, endpoint.split_once("://")) {
-                (Style::Virtual, Some((scheme, host))) => format!("{scheme}://{bucket}.{host}"),
-                _ => endpoint.clone(),
-            };
+            let address = address(endpoint, settings.style, bucket);
             builder.with_allow_http(address.starts_with("http://")).with_endpoint(address)
         }
     }
 }
 
 fn unavailable(error: Error) -> Fault {
-    let text = chain(&error);
-    // The status of the answer is private to the crate, S3's own code is in the text.
-    if text.contains("SlowDown") { Fault::S3Busy(text) } else { Fault::S3ObjectUnavailable(text) }
+    let reason = reason(&error);
+    // S3 asks for patience with either.
+    if reason.starts_with("S3 answered 503") || reason.starts_with("S3 answered 429") {
+        Fault::S3Busy(reason)
+    } else {
+        Fault::S3ObjectUnavailable(reason)
+    }
 }
 
-/// What went wrong, and why, and why that.
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {}", chain(cause)),
-        None => error.to_string(),
+/// What went wrong, for the log: of an answer the status and S3's own code, never its body, which may repeat the key's token.
+fn reason(error: &Error) -> String {
+    let text = chain(error);
+    // The crate keeps the status to itself and tells it in its text, behind a URL that has no spaces.
+    match text.split_once("status code: ") {
+        None => text,
+        Some((_, answer)) => {
+            let status: String = answer.chars().take_while(|c| *c != ':').take(LONGEST_REASON).collect();
+            let code = answer.split_once("<Code>").map_or("", |(_, rest)| rest);
+            let code: String = code.chars().take_while(char::is_ascii_alphanumeric).take(LONGEST_REASON).collect();
+            format!("S3 answered {status} {code}").trim_end().to_owned()
+        }
     }
+}
+
+/// What went wrong, and why, and why that, where the one does not tell the other already.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let why = error.to_string();
+        if !text.contains(&why) {
+            text = format!("{text}: {why}");
+        }
+        cause = error.source();
+    }
+    if !text.contains("status code: ") {
+        text.truncate(text.floor_char_boundary(LONGEST_REASON));
+    }
+    text
 }
 
 /// One HTTP client, and with it one set of connections, for every bucket.
@@ -153,5 +258,43 @@ mod tests {
         assert!(address(Some("http://s3:9000"), Style::Path).contains("\"http://s3:9000/photos\""));
         assert!(address(Some("http://s3:9000"), Style::Virtual).contains("\"http://photos.s3:9000\""));
         assert!(address(None, Style::Virtual).contains("\"https://photos.s3.eu-west-1.amazonaws.com\""));
+    }
+
+    #[test]
+    fn only_host_names_are_buckets_in_a_host() {
+        for good in ["photos", "my-photos.2026", "123"] {
+            assert!(is_host_name(good), "{good}");
+        }
+        for bad in ["Photos", "a_b", "a..b", ".ab", "ab.", "-ab", "ab-", "xn--a", "a.xn--zzzz", &"a".repeat(64)] {
+            assert!(!is_host_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn settings_that_could_never_work_are_refused() {
+        let good = settings(Some("http://s3:9000"), Style::Path);
+        let with_endpoint = |endpoint, style| settings(Some(endpoint), style);
+        for bad in [
+            with_endpoint("http://127.0.0.1:9000", Style::Virtual),
+            with_endpoint("http://127.0.0.1:99999", Style::Path),
+            with_endpoint("http://a b", Style::Path),
+            with_endpoint("http://[::1", Style::Path),
+            ServerSettings { token: Some("token\n".into()), ..good.clone() },
+            ServerSettings { key: Some(("id\n".to_owned(), "secret".into())), ..good.clone() },
+        ] {
+            assert!(Server::new(bad.clone()).is_err(), "{bad:?}");
+        }
+        assert!(Server::new(good).is_ok());
+    }
+
+    #[test]
+    fn the_log_gets_the_status_and_the_code_of_an_answer() {
+        let error = |text: &str| Error::Generic { store: "S3", source: text.to_owned().into() };
+        let answer = "Error performing GET http://s3/a/SlowDown in 1ms - Server returned non-2xx status code: 400 Bad Request: \
+                      <Error><Code>ExpiredToken</Code><Token-0>hush</Token-0></Error>";
+        assert_eq!(reason(&error(answer)), "S3 answered 400 Bad Request ExpiredToken");
+        assert!(matches!(unavailable(error(answer)), Fault::S3ObjectUnavailable(_)));
+        assert!(matches!(unavailable(error("status code: 503 Service Unavailable: ")), Fault::S3Busy(_)));
+        assert!(reason(&error(&"x".repeat(10_000))).len() < 1000);
     }
 }

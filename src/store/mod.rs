@@ -33,13 +33,13 @@ const SQLITE: [(i64, &str, &str); 4] = [
     (1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/sqlite/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/sqlite/0003_users.sql")),
-    (4, "accounts and secrets", include_str!("../../migrations/sqlite/0004_accounts_and_secrets.sql")),
+    (4, "accounts, secrets, tokens", include_str!("../../migrations/sqlite/0004_accounts_secrets_tokens.sql")),
 ];
 const POSTGRES: [(i64, &str, &str); 4] = [
     (1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/postgres/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/postgres/0003_users.sql")),
-    (4, "accounts and secrets", include_str!("../../migrations/postgres/0004_accounts_and_secrets.sql")),
+    (4, "accounts, secrets, tokens", include_str!("../../migrations/postgres/0004_accounts_secrets_tokens.sql")),
 ];
 
 /// How long a request waits for a connection before it fails.

@@ -107,7 +107,7 @@ impl Store {
             if count > i64::from(quota) {
                 return Err(Fault::QuotaExceeded("users in a collection", quota));
             }
-            remember(&mut transaction, &collection.account, token, &[]).await.map_err(Fault::internal(CONTEXT))?;
+            remember(&mut transaction, &collection, token, &[]).await.map_err(Fault::internal(CONTEXT))?;
             transaction.commit().await.map_err(Fault::internal(CONTEXT))
         })
         .await
@@ -139,7 +139,7 @@ impl Store {
                 .await
                 .map_err(&internal)?;
             count_users(&mut transaction, &collection, -1).await.map_err(&internal)?;
-            remember(&mut transaction, &collection.account, token, &[]).await.map_err(&internal)?;
+            remember(&mut transaction, &collection, token, &[]).await.map_err(&internal)?;
             transaction.commit().await.map_err(&internal)
         })
         .await
@@ -235,7 +235,7 @@ impl Store {
             };
             own(&mut transaction, &collection, &outcome.changed, new_owner).await.map_err(&internal)?;
             outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
-            remember(&mut transaction, &collection.account, token, &outcome.changed).await.map_err(&internal)?;
+            remember(&mut transaction, &collection, token, &outcome.changed).await.map_err(&internal)?;
             transaction.commit().await.map_err(&internal)?;
             Ok(outcome)
         })
@@ -398,7 +398,7 @@ async fn replayed(
 /// Remembers what a request with a token changed, and forgets old tokens.
 async fn remember(
     transaction: &mut Transaction<'static, Any>,
-    account: &AccountId,
+    collection: &Collection,
     token: Option<Token>,
     changed: &[FaceId],
 ) -> sqlx::Result<()> {
@@ -409,13 +409,14 @@ async fn remember(
         .execute(&mut **transaction)
         .await?;
     sqlx::query(
-        "INSERT INTO client_tokens (account, token, request, changed, created_at_ms) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO client_tokens (account, token, request, changed, created_at_ms, collection_id) VALUES ($1, $2, $3, $4, $5, $6)",
     )
-    .bind(account.as_str().to_owned())
+    .bind(collection.account.as_str().to_owned())
     .bind(token.token.as_str().to_owned())
     .bind(token.request)
     .bind(changed.iter().flat_map(|face| *face.as_bytes()).collect::<Vec<u8>>())
     .bind(now)
+    .bind(collection.key)
     .execute(&mut **transaction)
     .await
     .map(drop)

@@ -5,7 +5,7 @@ use std::io::Read;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use sha2::{Digest, Sha256};
 use tokio::sync::SemaphorePermit;
 
@@ -23,6 +23,16 @@ pub struct Received<'a> {
     /// Of the body as it was sent; zeros where nobody checks signatures.
     pub sha256: [u8; 32],
     share: SemaphorePermit<'a>,
+}
+
+/// Reads a body and keeps none of it, so that a client that is refused by its head gets to read the answer.
+pub async fn discard(front: &Front, body: Body) {
+    let reading = async {
+        let mut body = Limited::new(body, front.max_body);
+        while let Some(Ok(_)) = body.frame().await {}
+    };
+    // Whatever the end of it: the answer is the same.
+    let _ = tokio::time::timeout(front.body_timeout, reading).await;
 }
 
 /// Reads a body. Memory is taken as bytes arrive, not as they are announced; bytes are digested while further ones are on their way.

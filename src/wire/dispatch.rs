@@ -1,5 +1,6 @@
 //! From `X-Amz-Target` to an operation and back, and the one log line of a request.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,16 +9,17 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::access::{SignedRequest, action, authorize};
+use crate::access::{Principal, SignedRequest, action, authorize};
 use crate::domain::{Fault, Operation};
 use crate::operations::Call;
 use crate::telemetry::{Stage, Stages};
 
-use super::body::{Received, receive, unpack};
+use super::body::{Received, discard, receive, unpack};
 use super::errors::Rejection;
 use super::router::Front;
 use super::shapes::{self, Input};
@@ -39,7 +41,9 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     // The rest of a longer name would only fill the log.
     let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
     let mut caller = None;
-    let outcome = answer(&front, name, &parts, body, &stages, &mut caller).await;
+    // A panic is a bug and costs one call, with an answer and a line in the log, and not the connection without either.
+    let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &mut caller));
+    let outcome = answer.catch_unwind().await.unwrap_or_else(|_| Err(Fault::internal("answering")("a panic").into()));
     let (status, code, body, detail) = match outcome {
         Ok(body) => (StatusCode::OK, None, body, None),
         Err(rejection) => {
@@ -61,21 +65,39 @@ async fn answer(
     stages: &Stages,
     caller: &mut Option<String>,
 ) -> Result<Vec<u8>, Rejection> {
-    let body = stages.time_async(Stage::Receive, receive(front, &parts.headers, body)).await?;
+    let (principal, body) = authenticated(front, parts, body, stages, caller).await?;
     let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
-    let principal = stages.time(Stage::Authenticate, || front.access.authenticate(&signed(parts, body.sha256)))?;
-    *caller = front.access.is_signed().then(|| principal.arn());
     let operation: Operation = name.parse()?;
     let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await?;
     let call = Call { service: &front.service, caller: &principal, stages };
     run(Admission { front, call, operation, body }).await
 }
 
-/// A request as its signature sees it.
-pub fn signed(parts: &Parts, body_sha256: [u8; 32]) -> SignedRequest<'_> {
+/// Who sent a request, and its body. `caller` is for the log: the name of the key that is claimed, and after the proof the principal's.
+pub async fn authenticated<'a>(
+    front: &'a Front,
+    parts: &Parts,
+    body: Body,
+    stages: &Stages,
+    caller: &mut Option<String>,
+) -> Result<(Arc<Principal>, Received<'a>), Rejection> {
     let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let query = parts.uri.query().unwrap_or_default();
-    SignedRequest::new(parts.method.as_str(), parts.uri.path(), query, headers, body_sha256)
+    let head = SignedRequest::new(parts.method.as_str(), parts.uri.path(), query, headers);
+    let claimant = match stages.time(Stage::Authenticate, || front.access.identify(&head)) {
+        Ok(claimant) => claimant,
+        Err(refusal) => {
+            stages.time_async(Stage::Receive, discard(front, body)).await;
+            return Err(refusal.into());
+        }
+    };
+    *caller = claimant.access_key_id().map(str::to_owned);
+    let body = stages.time_async(Stage::Receive, receive(front, &parts.headers, body)).await?;
+    let principal = stages.time(Stage::Authenticate, || claimant.prove(&body.sha256))?;
+    if front.access.is_signed() {
+        *caller = Some(principal.arn());
+    }
+    Ok((principal, body))
 }
 
 /// A request whose sender is known.

@@ -100,7 +100,7 @@ impl Rejection {
             Self::Validation(violations) => {
                 Some(violations.iter().map(|broken| broken.path.as_str()).collect::<Vec<_>>().join(", "))
             }
-            Self::Refusal(refusal) => Some(refusal.to_string()),
+            Self::Refusal(refusal) => Some(refusal.reason()),
             Self::Injected(_) => Some("injected by a rule".to_owned()),
             Self::UnknownOperation | Self::BodyTooLarge | Self::BodyTimeout => None,
         }
@@ -122,7 +122,7 @@ fn refused(refusal: &Refusal) -> ErrorReply {
         Refusal::MissingAuthentication => "MissingAuthenticationTokenException",
         Refusal::IncompleteSignature(_) => "IncompleteSignatureException",
         Refusal::InvalidSignature(_) => "InvalidSignatureException",
-        Refusal::UnknownKey => "UnrecognizedClientException",
+        Refusal::UnknownKey(_) => "UnrecognizedClientException",
         Refusal::ExpiredKey => "ExpiredTokenException",
         Refusal::AccessDenied(_) => return framework(StatusCode::BAD_REQUEST, "AccessDeniedException", Some(&text)),
         Refusal::RateExceeded => {

@@ -14,8 +14,8 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::access::{Access, authorize};
 use crate::operations::Service;
+use crate::telemetry::Stages;
 
-use super::body::receive;
 use super::dispatch;
 use super::errors::Rejection;
 use super::faults::{Faults, RuleText};
@@ -87,6 +87,7 @@ async fn manage_faults(State(front): State<Arc<Front>>, request: Request) -> Res
     match change_faults(&front, request).await {
         Ok(rules) => rules.into_response(),
         Err(rejection) => {
+            tracing::warn!(detail = rejection.detail(), "a change of the rules of faults was refused");
             let reply = rejection.reply();
             plain_json(reply.status, reply.body)
         }
@@ -96,8 +97,7 @@ async fn manage_faults(State(front): State<Arc<Front>>, request: Request) -> Res
 async fn change_faults(front: &Front, request: Request) -> Result<Response, Rejection> {
     let Some(faults) = &front.faults else { return Ok(unroutable().await) };
     let (parts, body) = request.into_parts();
-    let body = receive(front, &parts.headers, body).await?;
-    let caller = front.access.authenticate(&dispatch::signed(&parts, body.sha256))?;
+    let (caller, body) = dispatch::authenticated(front, &parts, body, &Stages::default(), &mut None).await?;
     authorize(&caller, MANAGE_FAULTS, "*")?;
     match parts.method {
         Method::POST => {
@@ -108,6 +108,9 @@ async fn change_faults(front: &Front, request: Request) -> Result<Response, Reje
         }
         Method::DELETE => faults.clear(),
         _ => {}
+    }
+    if parts.method != Method::GET {
+        tracing::info!(caller = caller.arn(), rules = faults.list().len(), "the rules of faults were changed");
     }
     Ok(plain_json(StatusCode::OK, json!({"rules": faults.list()})))
 }

@@ -18,12 +18,12 @@ impl<'a> Authorization<'a> {
     pub fn parse(header: &'a str) -> Result<Self, Malformed> {
         let (algorithm, rest) = header.split_once(' ').unwrap_or((header, ""));
         if algorithm != ALGORITHM {
-            return Err(Malformed(format!("Unsupported AWS 'algorithm': '{algorithm}'.")));
+            return Err(Malformed::new(format!("Unsupported AWS 'algorithm': '{algorithm}'.")));
         }
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
         for part in rest.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').ok_or_else(|| {
-                Malformed(format!(
+                Malformed::new(format!(
                     "'{part}' not a valid key=value pair (missing equal-sign) in Authorization header: '{header}'."
                 ))
             })?;
@@ -34,7 +34,7 @@ impl<'a> Authorization<'a> {
                 _ => continue,
             };
             if place.replace(value).is_some() {
-                return Err(Malformed(format!("'{name}' is given twice in Authorization header: '{header}'.")));
+                return Err(Malformed::new(format!("'{name}' is given twice in Authorization header: '{header}'.")));
             }
         }
         match (credential, signed_headers, signature) {
@@ -47,7 +47,7 @@ impl<'a> Authorization<'a> {
                 let missing = required.iter().filter(|(_, value)| value.is_none());
                 let missing: String =
                     missing.map(|(name, _)| format!("Authorization header requires '{name}' parameter. ")).collect();
-                Err(Malformed(format!("{missing}Authorization={header}")))
+                Err(Malformed::new(format!("{missing}Authorization={header}")))
             }
         }
     }
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_in_the_services_words() {
-        let text = |header| Authorization::parse(header).unwrap_err().0;
+        let text = |header| Authorization::parse(header).unwrap_err().into_text();
         assert_eq!(
             text("AWS4-HMAC-SHA256 Credential"),
             "'Credential' not a valid key=value pair (missing equal-sign) in Authorization header: 'AWS4-HMAC-SHA256 Credential'."

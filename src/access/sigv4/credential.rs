@@ -28,7 +28,7 @@ impl<'a> Credential<'a> {
             (Some(access_key_id), Some(day), Some(region), Some(service), Some(terminator)) => {
                 Ok(Self { access_key_id, day, region, service, terminator })
             }
-            _ => Err(Malformed(format!(
+            _ => Err(Malformed::new(format!(
                 "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{text}'"
             ))),
         }

@@ -25,7 +25,8 @@ impl AmzDate {
 
     /// Parses the date of HTTP's `Date` header.
     pub fn parse_http(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc2822).ok().map(|date| Self(date.to_offset(UtcOffset::UTC)))
+        // Its own offset may take the last moment of the calendar beyond it.
+        OffsetDateTime::parse(text, &Rfc2822).ok()?.checked_to_offset(UtcOffset::UTC).map(Self)
     }
 
     /// The day, `YYYYMMDD`.
@@ -70,6 +71,7 @@ mod tests {
         let date = AmzDate::parse("20150830T123600Z").unwrap();
         assert_eq!((date.to_string().as_str(), date.day().as_str()), ("20150830T123600Z", "20150830"));
         assert_eq!(date, AmzDate::parse_http("Sun, 30 Aug 2015 12:36:00 GMT").unwrap());
+        assert_eq!(AmzDate::parse_http("Fri, 31 Dec 9999 23:59:59 -0100"), None);
         for bad in [
             "",
             "20150830",

@@ -28,34 +28,57 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 /// How far the clocks of client and server may be apart. Five minutes, not the fifteen of other services.
 const SKEW_MINUTES: i64 = 5;
+/// Enough for every text and an `Authorization` header of the longest key.
+const LONGEST_TEXT: usize = 2048;
 
-/// What a signature may cover of a request.
+/// What a signature may cover of a request, but for its body.
 pub struct SignedRequest<'a> {
     method: &'a str,
     path: &'a str,
     query: Query<'a>,
     headers: Vec<(&'a str, &'a [u8])>,
-    body_sha256: [u8; 32],
 }
 
 /// A signature that cannot be read; the text says why.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Malformed(pub String);
+pub struct Malformed(String);
 
 /// A signature that is read and not true; the text says why.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Untrue(pub String);
+pub struct Untrue(String);
+
+impl Malformed {
+    fn new(text: impl Into<String>) -> Self {
+        Self(cut(text.into()))
+    }
+
+    /// Why, for the client.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+impl Untrue {
+    fn new(text: impl Into<String>) -> Self {
+        Self(cut(text.into()))
+    }
+
+    /// Why, for the client.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// Texts repeat what was sent, in bounds.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+    text
+}
 
 impl<'a> SignedRequest<'a> {
     /// A request. `path` is in its canonical form already: no route of this server has another. `headers` have lower-case names.
-    pub fn new(
-        method: &'a str,
-        path: &'a str,
-        query: &'a str,
-        headers: Vec<(&'a str, &'a [u8])>,
-        body_sha256: [u8; 32],
-    ) -> Self {
-        Self { method, path, query: Query::parse(query), headers, body_sha256 }
+    pub fn new(method: &'a str, path: &'a str, query: &'a str, headers: Vec<(&'a str, &'a [u8])>) -> Self {
+        Self { method, path, query: Query::parse(query), headers }
     }
 
     /// The one value of a header; two are as good as none that can be read.
@@ -63,7 +86,7 @@ impl<'a> SignedRequest<'a> {
         let mut values = self.headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
         let (value, more) = (values.next(), values.next());
         let text = value.map(std::str::from_utf8).transpose().ok().filter(|_| more.is_none());
-        text.ok_or_else(|| Malformed(format!("The header '{name}' must be given once, as text.")))
+        text.ok_or_else(|| Malformed::new(format!("The header '{name}' must be given once, as text.")))
     }
 }
 
@@ -90,7 +113,7 @@ impl<'a> Claim<'a> {
             (None, false) => Ok(None),
             (Some(header), false) => Self::of_header(request, Authorization::parse(header)?).map(Some),
             (None, true) => Self::of_query(Presigned::parse(&request.query)?).map(Some),
-            (Some(_), true) => Err(Malformed(
+            (Some(_), true) => Err(Malformed::new(
                 "Only one auth mechanism allowed; the X-Amz-Algorithm query parameter or the Authorization header should be specified."
                     .to_owned(),
             )),
@@ -105,7 +128,7 @@ impl<'a> Claim<'a> {
             }
             (None, None) => {
                 let text = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.";
-                return Err(Malformed(text.to_owned()));
+                return Err(Malformed::new(text));
             }
         };
         Ok(Self {
@@ -145,7 +168,7 @@ impl<'a> Claim<'a> {
         regions: &[String],
         now: AmzDate,
     ) -> Result<(), Untrue> {
-        let untrue = |text: String| Err(Untrue(text));
+        let untrue = |text: String| Err(Untrue::new(text));
         if credential.terminator != TERMINATOR {
             return untrue(format!(
                 "Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{}'. ",
@@ -192,19 +215,20 @@ impl<'a> Claim<'a> {
         credential: &Credential<'_>,
         secret: &str,
         request: &SignedRequest<'_>,
+        body_sha256: &[u8; 32],
         covered: &[&str],
     ) -> Result<(), Untrue> {
         let signed: Vec<&str> = self.signed_headers.split(';').collect();
         if !signed.contains(&"host") && !signed.contains(&":authority") {
             let text = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
-            return Err(Untrue(text.to_owned()));
+            return Err(Untrue::new(text));
         }
         for name in covered.iter().copied().chain(self.date_header) {
             if request.headers.iter().any(|(known, _)| *known == name) && !signed.contains(&name) {
-                return Err(Untrue(format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.")));
+                return Err(Untrue::new(format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.")));
             }
         }
-        let expected = self.canonical_request(&signed, request).map(|canonical| {
+        let expected = self.canonical_request(&signed, request, body_sha256).map(|canonical| {
             let digest = hex::encode(Sha256::digest(canonical));
             let to_sign = [ALGORITHM, &self.date.to_string(), &credential.scope(), &digest].join("\n");
             let date = self.date.system_time();
@@ -216,7 +240,7 @@ impl<'a> Claim<'a> {
         if same {
             Ok(())
         } else {
-            Err(Untrue(
+            Err(Untrue::new(
                 "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key \
                  and signing method. Consult the service documentation for details."
                     .to_owned(),
@@ -225,7 +249,12 @@ impl<'a> Claim<'a> {
     }
 
     /// What the client signed, if it signed this; `None` when it lists a header that is not there, or does not list them in order.
-    fn canonical_request(&self, signed: &[&str], request: &SignedRequest<'_>) -> Option<Vec<u8>> {
+    fn canonical_request(
+        &self,
+        signed: &[&str],
+        request: &SignedRequest<'_>,
+        body_sha256: &[u8; 32],
+    ) -> Option<Vec<u8>> {
         if !signed.is_sorted_by(|a, b| a < b) {
             return None;
         }
@@ -247,7 +276,7 @@ impl<'a> Claim<'a> {
         text.push(b'\n');
         text.extend_from_slice(self.signed_headers.as_bytes());
         text.push(b'\n');
-        text.extend_from_slice(hex::encode(request.body_sha256).as_bytes());
+        text.extend_from_slice(hex::encode(body_sha256).as_bytes());
         Some(text)
     }
 }
@@ -257,7 +286,7 @@ fn parsed_date(text: &str) -> Result<AmzDate, Malformed> {
 }
 
 fn no_date(text: &str) -> Malformed {
-    Malformed(format!(
+    Malformed::new(format!(
         "Date must be in ISO-8601 'basic format'. Got '{text}'. See http://en.wikipedia.org/wiki/ISO_8601"
     ))
 }

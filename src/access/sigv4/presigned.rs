@@ -39,19 +39,19 @@ impl<'a> Presigned<'a> {
             let value = values.next();
             match values.next() {
                 None => Ok(value),
-                Some(_) => Err(Malformed(format!("AWS query-string parameters must include '{name}' once."))),
+                Some(_) => Err(Malformed::new(format!("AWS query-string parameters must include '{name}' once."))),
             }
         };
         let required = |name: &str| {
             optional(name)?.ok_or_else(|| {
-                Malformed(format!(
+                Malformed::new(format!(
                     "AWS query-string parameters must include '{name}'. Re-examine the query-string parameters."
                 ))
             })
         };
         let algorithm = required("X-Amz-Algorithm")?;
         if algorithm != ALGORITHM {
-            return Err(Malformed(format!("Unsupported AWS 'algorithm': '{algorithm}'.")));
+            return Err(Malformed::new(format!("Unsupported AWS 'algorithm': '{algorithm}'.")));
         }
         let expires = required("X-Amz-Expires")?;
         // `parse` alone would take a sign.
@@ -61,7 +61,7 @@ impl<'a> Presigned<'a> {
             credential: required("X-Amz-Credential")?,
             date: required("X-Amz-Date")?,
             expires_s: expires_s.ok_or_else(|| {
-                Malformed(format!("X-Amz-Expires must be a number of seconds between 1 and {LONGEST_LIFE_S}."))
+                Malformed::new(format!("X-Amz-Expires must be a number of seconds between 1 and {LONGEST_LIFE_S}."))
             })?,
             signed_headers: required("X-Amz-SignedHeaders")?,
             signature: required("X-Amz-Signature")?,
