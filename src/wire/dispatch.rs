@@ -1,25 +1,25 @@
 //! From `X-Amz-Target` to an operation and back, and the one log line of a request.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::access::{Principal, SignedRequest, action, authorize};
+use crate::access::{Claimant, Principal, SignedRequest, action, authorize};
 use crate::domain::{Fault, Operation};
 use crate::operations::Call;
 use crate::telemetry::{Stage, Stages};
 
-use super::body::{Received, discard, receive, unpack};
+use super::body::{Digest, Received, discard, receive, unpack};
 use super::errors::Rejection;
 use super::router::Front;
 use super::shapes::{self, Input};
@@ -40,9 +40,9 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let name = target.strip_prefix("RekognitionService.").unwrap_or_default();
     // The rest of a longer name would only fill the log.
     let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
-    let mut caller = None;
+    let caller = Caller::default();
     // A panic is a bug and costs one call, with an answer and a line in the log, and not the connection without either.
-    let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &mut caller));
+    let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &caller));
     let outcome = answer.catch_unwind().await.unwrap_or_else(|_| Err(Fault::internal("answering")("a panic").into()));
     let (status, code, body, detail) = match outcome {
         Ok(body) => (StatusCode::OK, None, body, None),
@@ -51,7 +51,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
             (reply.status, Some(reply.code), reply.body.to_string().into_bytes(), rejection.detail())
         }
     };
-    let line = Line { operation: name, caller, status, code, request_id: &request_id, started, detail };
+    let line = Line { operation: name, caller: caller.name(), status, code, request_id: &request_id, started, detail };
     line.log(&stages);
     let request_id = HeaderValue::try_from(request_id).expect("a UUID is a header value");
     (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response()
@@ -63,47 +63,85 @@ async fn answer(
     parts: &Parts,
     body: Body,
     stages: &Stages,
-    caller: &mut Option<String>,
+    caller: &Caller,
 ) -> Result<Vec<u8>, Rejection> {
-    let (principal, body) = authenticated(front, parts, body, stages, caller).await?;
+    let head = head_of(parts);
+    let (proof, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
     let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
-    let operation: Operation = name.parse()?;
+    let Ok(operation) = name.parse() else {
+        proof.principal().await?;
+        return Err(Rejection::UnknownOperation);
+    };
     let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await?;
-    let call = Call { service: &front.service, caller: &principal, stages };
-    run(Admission { front, call, operation, body }).await
+    run(Admission { front, proof, stages, operation, body }).await
 }
 
-/// Who sent a request, and its body. `caller` is for the log: the name of the key that is claimed, and after the proof the principal's.
-pub async fn authenticated<'a>(
-    front: &'a Front,
-    parts: &Parts,
-    body: Body,
-    stages: &Stages,
-    caller: &mut Option<String>,
-) -> Result<(Arc<Principal>, Received<'a>), Rejection> {
+/// The head of a request as its signature sees it.
+pub fn head_of(parts: &Parts) -> SignedRequest<'_> {
     let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let query = parts.uri.query().unwrap_or_default();
-    let head = SignedRequest::new(parts.method.as_str(), parts.uri.path(), query, headers);
-    let claimant = match stages.time(Stage::Authenticate, || front.access.identify(&head)) {
+    SignedRequest::new(parts.method.as_str(), parts.uri.path(), parts.uri.query().unwrap_or_default(), headers)
+}
+
+/// For the log: the name of the key that is claimed, and after the proof that of the principal. Empty where nobody has to say.
+#[derive(Default)]
+pub struct Caller(OnceLock<String>, OnceLock<String>);
+
+impl Caller {
+    fn name(&self) -> Option<String> {
+        self.1.get().or(self.0.get()).cloned()
+    }
+}
+
+/// What is left to do before it is known who sent a request.
+pub struct Proof<'a> {
+    claimant: Claimant<'a>,
+    digest: Digest,
+    stages: &'a Stages,
+    caller: &'a Caller,
+}
+
+impl Proof<'_> {
+    /// Who sent the request.
+    pub async fn principal(self) -> Result<Arc<Principal>, Rejection> {
+        let Self { claimant, digest, stages, caller } = self;
+        let unproven = claimant.access_key_id().is_some();
+        let proving = async { Ok::<_, Rejection>(claimant.prove(&digest.wait().await?)?) };
+        let principal = stages.time_async(Stage::Authenticate, proving).await?;
+        if unproven {
+            let _ = caller.1.set(principal.arn());
+        }
+        Ok(principal)
+    }
+}
+
+/// Receives the body of a request whose head names a key that there is. Of other bodies nothing is kept.
+pub async fn admit<'a>(
+    front: &'a Front,
+    head: &'a SignedRequest<'a>,
+    headers: &HeaderMap,
+    body: Body,
+    stages: &'a Stages,
+    caller: &'a Caller,
+) -> Result<(Proof<'a>, Received<'a>), Rejection> {
+    let claimant = match stages.time(Stage::Authenticate, || front.access.identify(head)) {
         Ok(claimant) => claimant,
         Err(refusal) => {
             stages.time_async(Stage::Receive, discard(front, body)).await;
             return Err(refusal.into());
         }
     };
-    *caller = claimant.access_key_id().map(str::to_owned);
-    let body = stages.time_async(Stage::Receive, receive(front, &parts.headers, body)).await?;
-    let principal = stages.time(Stage::Authenticate, || claimant.prove(&body.sha256))?;
-    if front.access.is_signed() {
-        *caller = Some(principal.arn());
+    if let Some(key) = claimant.access_key_id() {
+        let _ = caller.0.set(key.to_owned());
     }
-    Ok((principal, body))
+    let (body, digest) = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
+    Ok((Proof { claimant, digest, stages, caller }, body))
 }
 
-/// A request whose sender is known.
+/// A request that is about to be understood.
 struct Admission<'a> {
     front: &'a Front,
-    call: Call<'a>,
+    proof: Proof<'a>,
+    stages: &'a Stages,
     operation: Operation,
     body: Received<'a>,
 }
@@ -194,25 +232,30 @@ async fn run(request: Admission<'_>) -> Result<Vec<u8>, Rejection> {
 }
 
 /// Parses a request, sees whether its sender may make it, runs its operation and encodes the reply.
-async fn call<'a, I: Input, T, O: From<T> + Serialize>(
-    request: Admission<'a>,
-    run: impl AsyncFnOnce(Call<'a>, I::Command) -> Result<T, Fault>,
+///
+/// The body is parsed before its proof is waited for, because the digest of a large one is still being made on another thread: nothing
+/// is done with what it says, and nothing told about it, before the proof.
+async fn call<I: Input, T, O: From<T> + Serialize>(
+    request: Admission<'_>,
+    run: impl AsyncFnOnce(Call<'_>, I::Command) -> Result<T, Fault>,
 ) -> Result<Vec<u8>, Rejection> {
-    let Admission { front, call, operation, body } = request;
-    let command = call.stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse())?;
+    let Admission { front, proof, stages, operation, body } = request;
+    let parsed = stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse());
     // The command has what it needs of it.
     drop(body);
+    let caller = proof.principal().await?;
+    let command = parsed?;
     for (operation, subject) in I::needs(operation, &command) {
-        authorize(call.caller, &action(operation), &subject.resource(call.service, &call.caller.account))?;
+        authorize(&caller, &action(operation), &subject.resource(&front.service, &caller.account))?;
     }
-    front.access.admit(call.caller, operation)?;
+    front.access.admit(&caller, operation)?;
     if let Some(faults) = &front.faults {
         let effect = faults.strike(operation);
         tokio::time::sleep(effect.latency).await;
         effect.error.map_or(Ok(()), |error| Err(Rejection::Injected(error)))?;
     }
-    let reply = O::from(run(call, command).await?);
-    Ok(call.stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
+    let reply = O::from(run(Call { service: &front.service, caller: &caller, stages }, command).await?);
+    Ok(stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
 }
 
 /// Parses a body as the request of an operation, and forgets it: what fuzzers call.
