@@ -29,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality bench-signatures fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality bench-signatures gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -98,6 +98,14 @@ bench-detection: build setup-tests  ## Which faces are found, by their size (ARG
 bench-quality: build setup-tests  ## What each level of the quality filter leaves out (ARGS=accurate)
 	@$(TEST_PYTHON) benches/quality.py $(ARGS)
 
+train-attributes:  ## Train models/traits.onnx anew: DATA=folder with crops.zip and labels.csv (a download of PyTorch; some 20 minutes)
+	$(PYTHON) -m venv .venv-training
+	.venv-training/bin/pip install --quiet --require-hashes -r training/requirements.txt
+	cd training && ../.venv-training/bin/python train.py --data "$(abspath $(or $(DATA),$(error say where the data is: make train-attributes DATA=...)))" --out ../target/traits.onnx
+
+gallery: build setup-tests  ## Draw what is found on photos, for a look: a page in gallery/ (DIR=folder of photos)
+	@$(TEST_PYTHON) tests/gallery.py $(if $(DIR),"$(DIR)") $(ARGS)
+
 bench-signatures: build setup-tests  ## What checking a signature costs
 	@$(TEST_PYTHON) benches/signatures.py $(ARGS)
 
@@ -109,7 +117,7 @@ fuzz: tools  ## Fuzz the parsers of requests, signatures and policies, a minute 
 	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
 
 clean:  ## Remove what was built and fetched, but not data
-	rm -rf target .venv-test .venv-models models/.cache models/runtime models/*.onnx tests/photos tests/clients/js/node_modules
+	rm -rf target .venv-test .venv-models models/.cache models/runtime $(filter-out models/traits.onnx,$(wildcard models/*.onnx)) tests/photos tests/clients/js/node_modules
 
 tools:
 	@command -v cargo > /dev/null || { echo 'cargo is missing: install a Rust toolchain with rustup'; exit 1; }

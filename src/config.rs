@@ -115,6 +115,12 @@ pub struct Settings {
     /// Model pack; without it, the manifest's default.
     #[arg(long, env = "REKOLLECT_PACK")]
     pub pack: Option<String>,
+    /// What becomes of an image whose Exif declares no orientation: it is estimated, as the service did until 2021, or never turned, as today.
+    #[arg(long, env = "REKOLLECT_ORIENTATION", value_enum, default_value_t = OrientationSetting::Estimate)]
+    pub orientation: OrientationSetting,
+    /// The project's own net for beard, mustache, glasses, smile, mouth and gender, trained on CelebA (non-commercial research data); `off`: plainer means.
+    #[arg(long, env = "REKOLLECT_ATTRIBUTE_MODEL", value_enum, default_value_t = Switch::On)]
+    pub attribute_model: Switch,
     /// Region in the ARNs of replies.
     #[arg(long, env = "REKOLLECT_REGION", default_value = DEFAULT_REGION, value_parser = region)]
     pub region: String,
@@ -261,6 +267,24 @@ pub enum Auth {
     Signed,
     /// Everybody who reaches the address.
     Open,
+}
+
+/// What becomes of an image whose Exif declares no orientation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OrientationSetting {
+    /// OrientationCorrection is estimated, and the faces are read upright.
+    Estimate,
+    /// OrientationCorrection is null.
+    Null,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
 }
 
 /// How log lines look.

@@ -44,7 +44,7 @@ fn models(models_dir: &Path) -> Result<(), Box<dyn Error>> {
         let is_default = pack.name == manifest.default_pack;
         writeln!(out, "{}{}: {}", pack.name, if is_default { " (default)" } else { "" }, pack.summary)?;
         writeln!(out, "    face model version {}", pack.face_model_version)?;
-        for name in pack.files() {
+        for name in manifest.files_of(pack) {
             let file = manifest.file(name)?;
             let state = match read_verified(models_dir, file, &pack.name) {
                 Ok(_) => "verified".to_owned(),

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
-use crate::config::Settings;
+use crate::config::{OrientationSetting, Settings, Switch};
 use crate::operations::{Service, TokenKey};
 use crate::search::Galleries;
 use crate::store::Store;
@@ -134,11 +134,13 @@ fn reload(access: &Access) {
 async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Front, Box<dyn Error>> {
     let (models_dir, library) = (settings.models.models_dir.clone(), settings.onnxruntime.clone());
     let (pack_name, queue) = (settings.pack.clone(), settings.queue as usize);
+    let estimates = settings.orientation == OrientationSetting::Estimate;
+    let with_traits = settings.attribute_model == Switch::On;
     // Loading weights is work of a second core while the store opens.
     let loading = tokio::task::spawn_blocking(move || -> Result<_, Box<dyn Error + Send + Sync>> {
-        let pack = Manifest::read(&models_dir)?.load(&models_dir, pack_name.as_deref())?;
+        let pack = Manifest::read(&models_dir)?.load(&models_dir, pack_name.as_deref(), with_traits)?;
         let runtime = Runtime::load(library.as_deref(), &models_dir)?;
-        let engine = Engine::start(&runtime, &pack, workers, queue)?;
+        let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((engine, pack.pack))
     });
     let store =

@@ -45,6 +45,8 @@ pub enum Stage {
     Detect,
     /// Boxes become crops, pose and quality.
     Align,
+    /// Faces become attributes.
+    Attributes,
     /// Crops become vectors.
     Embed,
     /// The store reads or writes.

@@ -3,12 +3,16 @@
 import sys
 from pathlib import Path
 
-from . import openvino_ir, tflite, yunet
+from . import faceapi, openvino_ir, tflite, yunet
 
 CONVERTERS = {
     "yunet": yunet.convert,
     "mobilefacenet": tflite.convert_mobilefacenet,
     "openvino-ir": openvino_ir.convert,
+    "face-mesh": tflite.convert_face_mesh,
+    "iris": tflite.convert_iris,
+    "age-gender": faceapi.convert_age_gender,
+    "expressions": faceapi.convert_expressions,
 }
 
 

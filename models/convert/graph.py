@@ -28,6 +28,16 @@ def float_tensor(name: str, shape: list[int | str]) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
+def same_padding(size: list[int], kernel: list[int], stride: list[int], dilation: tuple[int, int] = (1, 1)) -> list[int]:
+    """TensorFlow's SAME, which puts the odd pixel at the end, as ONNX `pads`."""
+    begin, end = [], []
+    for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        begin.append(total // 2)
+        end.append(total - total // 2)
+    return begin + end
+
+
 class Graph:
     """Nodes in execution order and constants by name."""
 

@@ -29,6 +29,17 @@ def rewrite(graph: Graph) -> None:
             graph.nodes.append(node)
 
 
+def scale_readers(graph: Graph, name: str, factor: float) -> None:
+    """Make every reader of a tensor, all of them convolutions, take it times a number."""
+    readers = [node for node in graph.nodes if name in node.input]
+    if not all(_reads_as_input(reader, name) for reader in readers):
+        raise ValueError(f"something else than a convolution reads {name}")
+    for reader in readers:
+        group = next(helper.get_attribute_value(a) for a in reader.attribute if a.name == "group")
+        channels = graph.constants[reader.input[1]].shape[1] * group
+        _scale_input(graph, reader, np.full(channels, factor))
+
+
 def _replace(graph: Graph, prelu: NodeProto, readers: list[NodeProto]) -> None:
     x, slope_name = prelu.input
     (output,) = prelu.output

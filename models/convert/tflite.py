@@ -1,11 +1,12 @@
 """TensorFlow Lite to ONNX, for small convolutional networks.
 
-Activations turn from NHWC to NCHW and the batch becomes the symbolic dimension `N`. Each operator has a function in `OPERATORS`; an operator
-or option without one is an error, never a guess.
+Activations turn from NHWC to NCHW and the batch becomes the symbolic dimension `N`; weights in FP16 widen to FP32. Each operator has a
+function in `OPERATORS`; an operator or option without one is an error, never a guess.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +14,47 @@ import tflite
 from onnx import ModelProto
 
 from . import prelu
-from .graph import Graph, float_tensor
+from .graph import Graph, float_tensor, same_padding
 
 Operator = tflite.BuiltinOperator
 Activation = tflite.ActivationFunctionType
-NUMPY_TYPES = {tflite.TensorType.FLOAT32: np.float32, tflite.TensorType.INT32: np.int32}
+NUMPY_TYPES = {
+    tflite.TensorType.FLOAT16: np.float16,
+    tflite.TensorType.FLOAT32: np.float32,
+    tflite.TensorType.INT32: np.int32,
+}
+
+
+@dataclass(frozen=True)
+class Output:
+    """What becomes of an output of the file: its name, its shape behind the batch, and whether a logit turns into a probability."""
+
+    name: str
+    shape: list[int]
+    probability: bool = False
 
 
 def convert_mobilefacenet(source: Path) -> ModelProto:
     """MobileFaceNet: `input` [N,3,112,112], RGB as (x-127.5)/128, to `embedding` [N,192], which is not normalised: the server does that."""
-    return convert(source, "input", ["embedding"])
+    return convert(source, [Output("embedding", [192])])
 
 
-def convert(source: Path, input_name: str, output_names: list[str]) -> ModelProto:
+def convert_face_mesh(source: Path) -> ModelProto:
+    """MediaPipe's face mesh: `input` [N,3,192,192], RGB as 0 to 255, to `landmarks` [N,468,3] in pixels of the crop and `presence` [N,1]."""
+    return convert(source, [Output("landmarks", [468, 3]), Output("presence", [1], probability=True)], scale=1 / 255)
+
+
+def convert_iris(source: Path) -> ModelProto:
+    """MediaPipe's iris: `input` [N,3,64,64], RGB as 0 to 255, to `contour` [N,71,3] and `iris` [N,5,3], both in pixels of the crop."""
+    return convert(source, [Output("contour", [71, 3]), Output("iris", [5, 3])], scale=1 / 255)
+
+
+def convert(source: Path, outputs: list[Output], scale: float = 1.0) -> ModelProto:
+    """Convert a network with one image as input; the file's own input is ours times `scale`."""
     network = Network(source.read_bytes())
     graph = Graph()
-    names = {network.inputs[0]: input_name, **dict(zip(network.outputs, output_names, strict=True))}
-    writer = Writer(network, graph, names)
+    writer = Writer(network, graph, {network.inputs[0]: "input"})
+    writer.name_outputs(outputs)
     spelled, swallowed = find_spelled_prelus(network)
     for op in network.operators:
         if op.index in spelled:
@@ -37,13 +62,12 @@ def convert(source: Path, input_name: str, output_names: list[str]) -> ModelProt
             writer.prelu(x, slope, op.outputs[0])
         elif op.index not in swallowed:
             writer.operator(op)
+    writer.finish_outputs(outputs)
+    if scale != 1.0:
+        prelu.scale_readers(graph, "input", scale)
     prelu.rewrite(graph)
-    inputs = [float_tensor(input_name, ["N", *nchw(network.shape(network.inputs[0]))[1:]])]
-    outputs = [
-        float_tensor(name, ["N", *nchw(network.shape(tensor))[1:]])
-        for tensor, name in zip(network.outputs, output_names, strict=True)
-    ]
-    return graph.model(inputs, outputs)
+    image = float_tensor("input", ["N", *nchw(network.shape(network.inputs[0]))[1:]])
+    return graph.model([image], [float_tensor(output.name, ["N", *output.shape]) for output in outputs])
 
 
 def nchw(shape: list[int]) -> list[int]:
@@ -76,7 +100,10 @@ class Network:
         self._graph = self._model.Subgraphs(0)
         self.inputs = [int(i) for i in self._graph.InputsAsNumpy()]
         self.outputs = [int(i) for i in self._graph.OutputsAsNumpy()]
-        self.operators = [self._operator(i) for i in range(self._graph.OperatorsLength())]
+        operators = [self._operator(i) for i in range(self._graph.OperatorsLength())]
+        # Weights in FP16 are constants behind an operator that widens them.
+        self._widened = {op.outputs[0]: op.inputs[0] for op in operators if op.kind == Operator.DEQUANTIZE}
+        self.operators = [op for op in operators if op.kind != Operator.DEQUANTIZE]
 
     def _operator(self, index: int) -> Op:
         raw = self._graph.Operators(index)
@@ -89,6 +116,11 @@ class Network:
 
     def constant(self, tensor: int) -> np.ndarray | None:
         """The value of a tensor that the file holds, `None` for one that is computed."""
+        if tensor in self._widened:
+            value = self.constant(self._widened[tensor])
+            if value is None or value.dtype != np.float16:
+                raise ValueError("no conversion for a dequantization of anything but FP16 constants")
+            return value.astype(np.float32)
         raw = self._graph.Tensors(tensor)
         buffer = self._model.Buffers(raw.Buffer())
         if buffer.DataLength() == 0:
@@ -140,6 +172,25 @@ class Writer:
     def name(self, tensor: int) -> str:
         return self._names.get(tensor, f"t{tensor}")
 
+    def name_outputs(self, outputs: list[Output]) -> None:
+        """Give the final name to what is final; `finish_outputs` writes the rest."""
+        for tensor, output in zip(self.network.outputs, outputs, strict=True):
+            if self.network.shape(tensor)[1:] == output.shape and not output.probability:
+                self._names[tensor] = output.name
+
+    def finish_outputs(self, outputs: list[Output]) -> None:
+        for tensor, output in zip(self.network.outputs, outputs, strict=True):
+            name = self.name(tensor)
+            if name == output.name:
+                continue
+            if len(shape := self.network.shape(tensor)) == 4 and shape[1:3] != [1, 1]:
+                raise ValueError("no conversion for an output that is an image")
+            result = f"{output.name}.logit" if output.probability else output.name
+            target = self.graph.constant(f"{output.name}.shape", np.array([0, *output.shape], np.int64))
+            self.graph.add("Reshape", [name, target], result)
+            if output.probability:
+                self.graph.add("Sigmoid", [result], output.name)
+
     def weight(self, tensor: int, axes: tuple[int, ...]) -> str:
         return self.graph.constant(self.name(tensor), self.network.constant(tensor).transpose(axes))
 
@@ -173,16 +224,6 @@ class Writer:
             self.graph.add("Relu", [result], self.name(output))
 
 
-def same_padding(size: list[int], kernel: list[int], stride: list[int], dilation: list[int]) -> list[int]:
-    """TensorFlow's SAME, which puts the odd pixel at the end, as ONNX `pads`."""
-    begin, end = [], []
-    for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
-        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
-        begin.append(total // 2)
-        end.append(total - total // 2)
-    return begin + end
-
-
 def write_convolution(writer: Writer, op: Op, options, axes: tuple[int, ...], group: int) -> None:
     x, weight, *bias = op.inputs
     weight_name = writer.weight(weight, axes)
@@ -211,6 +252,40 @@ def depthwise_conv_2d(writer: Writer, op: Op) -> None:
     write_convolution(writer, op, op.options(tflite.DepthwiseConv2DOptions), (3, 0, 1, 2), channels)
 
 
+def max_pool_2d(writer: Writer, op: Op) -> None:
+    x, options = op.inputs[0], op.options(tflite.Pool2DOptions)
+    kernel = [options.FilterHeight(), options.FilterWidth()]
+    stride = [options.StrideH(), options.StrideW()]
+    pads = [0, 0, 0, 0]
+    if options.Padding() == tflite.Padding.SAME:
+        pads = same_padding(writer.network.shape(x)[1:3], kernel, stride)
+    result = writer.finish(op.outputs[0], options.FusedActivationFunction())
+    writer.graph.add("MaxPool", [writer.name(x)], result, kernel_shape=kernel, strides=stride, pads=pads)
+    writer.activate(op.outputs[0], result)
+
+
+def pad(writer: Writer, op: Op) -> None:
+    """Zero channels at the end, with which a residual block lets its shortcut grow."""
+    x, name = op.inputs[0], writer.name(op.outputs[0])
+    amounts = writer.network.constant(op.inputs[1]).reshape(-1, 2).tolist()
+    if len(amounts) != 4 or amounts[:3] != [[0, 0]] * 3 or amounts[3][0] != 0:
+        raise ValueError("no conversion for a padding of anything but channels at the end")
+    before = writer.network.shape(x)[3]
+    grown = writer.graph.constant(
+        f"{name}.weight", np.eye(before + amounts[3][1], before, dtype=np.float32)[:, :, None, None]
+    )
+    writer.graph.add("Conv", [writer.name(x), grown], name, group=1, kernel_shape=[1, 1])
+
+
+def prelu_channels(writer: Writer, op: Op) -> None:
+    """Slopes [1,1,C]: one a channel."""
+    x, slope = op.inputs
+    slopes = writer.network.constant(slope)
+    if slopes.shape != (1, 1, writer.network.shape(x)[3]):
+        raise ValueError("no conversion for a PReLU whose slopes are not one a channel")
+    writer.prelu(x, slopes, op.outputs[0])
+
+
 def add(writer: Writer, op: Op) -> None:
     result = writer.finish(op.outputs[0], op.options(tflite.AddOptions).FusedActivationFunction())
     writer.graph.add("Add", [writer.operand(tensor) for tensor in op.inputs], result)
@@ -234,5 +309,8 @@ OPERATORS: dict[int, Callable[[Writer, Op], None]] = {
     Operator.CONV_2D: conv_2d,
     Operator.DEPTHWISE_CONV_2D: depthwise_conv_2d,
     Operator.ADD: add,
+    Operator.MAX_POOL_2D: max_pool_2d,
+    Operator.PAD: pad,
+    Operator.PRELU: prelu_channels,
     Operator.RESHAPE: reshape,
 }

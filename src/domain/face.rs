@@ -1,37 +1,64 @@
 //! What is known about a face.
 
 use super::geometry::six_digits;
-use super::{BoundingBox, ExternalImageId, FaceId, ImageId, Percent, UserId};
+use super::{Attributes, BoundingBox, ExternalImageId, FaceId, ImageId, Percent, UserId};
 
-/// A named point of a face. Left and right are the image's: `EyeLeft` has the smaller x on an upright face.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LandmarkType {
-    /// Centre of the eye on the image's left.
-    EyeLeft,
-    /// Centre of the eye on the image's right.
-    EyeRight,
-    /// Tip of the nose.
-    Nose,
-    /// Corner of the mouth on the image's left.
-    MouthLeft,
-    /// Corner of the mouth on the image's right.
-    MouthRight,
+macro_rules! landmark_types {
+    ($($variant:ident $name:literal),* $(,)?) => {
+        /// A named point of a face. Left and right are the image's: `EyeLeft` has the smaller x on an upright face, and the parts of
+        /// `LeftEye` belong to it.
+        #[allow(missing_docs)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum LandmarkType { $($variant),* }
+
+        impl LandmarkType {
+            /// Every landmark in the order in which replies with all of them list them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
 }
 
-impl LandmarkType {
-    /// The five landmarks in the order in which replies list them, and in which detectors of the field give them.
-    pub const FIVE: [Self; 5] = [Self::EyeLeft, Self::EyeRight, Self::Nose, Self::MouthLeft, Self::MouthRight];
+landmark_types!(
+    EyeLeft "eyeLeft",
+    EyeRight "eyeRight",
+    MouthLeft "mouthLeft",
+    MouthRight "mouthRight",
+    Nose "nose",
+    LeftEyeBrowLeft "leftEyeBrowLeft",
+    LeftEyeBrowRight "leftEyeBrowRight",
+    LeftEyeBrowUp "leftEyeBrowUp",
+    RightEyeBrowLeft "rightEyeBrowLeft",
+    RightEyeBrowRight "rightEyeBrowRight",
+    RightEyeBrowUp "rightEyeBrowUp",
+    LeftEyeLeft "leftEyeLeft",
+    LeftEyeRight "leftEyeRight",
+    LeftEyeUp "leftEyeUp",
+    LeftEyeDown "leftEyeDown",
+    RightEyeLeft "rightEyeLeft",
+    RightEyeRight "rightEyeRight",
+    RightEyeUp "rightEyeUp",
+    RightEyeDown "rightEyeDown",
+    NoseLeft "noseLeft",
+    NoseRight "noseRight",
+    MouthUp "mouthUp",
+    MouthDown "mouthDown",
+    LeftPupil "leftPupil",
+    RightPupil "rightPupil",
+    UpperJawlineLeft "upperJawlineLeft",
+    MidJawlineLeft "midJawlineLeft",
+    ChinBottom "chinBottom",
+    MidJawlineRight "midJawlineRight",
+    UpperJawlineRight "upperJawlineRight",
+);
 
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::EyeLeft => "eyeLeft",
-            Self::EyeRight => "eyeRight",
-            Self::Nose => "nose",
-            Self::MouthLeft => "mouthLeft",
-            Self::MouthRight => "mouthRight",
-        }
-    }
+impl LandmarkType {
+    /// The five landmarks in the order in which replies with no others list them, and in which detectors of the field give them.
+    pub const FIVE: [Self; 5] = [Self::EyeLeft, Self::EyeRight, Self::Nose, Self::MouthLeft, Self::MouthRight];
 }
 
 /// Where a landmark is, as fractions of the image's width and height.
@@ -72,12 +99,14 @@ pub struct FaceDetail {
     pub bounding_box: BoundingBox,
     /// How sure it is that the box holds a face.
     pub confidence: Percent,
-    /// The five landmarks, in the order of [`LandmarkType::FIVE`].
-    pub landmarks: [Landmark; 5],
+    /// The five landmarks, in the order of [`LandmarkType::FIVE`], or all, in that of [`LandmarkType::ALL`].
+    pub landmarks: Vec<Landmark>,
     /// How the head is turned.
     pub pose: Pose,
     /// How usable the face is.
     pub quality: Quality,
+    /// What else was asked for.
+    pub attributes: Attributes,
 }
 
 /// What a collection remembers of a face beside its vector.

@@ -48,9 +48,6 @@ pub enum Fault {
     /// The request breaks a rule that no single member breaks by itself.
     #[error("invalid parameters")]
     InvalidParameters,
-    /// The request asks for something that this version does not do.
-    #[error("{0}")]
-    Unsupported(&'static str),
     /// The image's object in S3 cannot be had; why.
     #[error("the S3 object cannot be had: {0}")]
     S3ObjectUnavailable(String),

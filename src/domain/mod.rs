@@ -1,5 +1,6 @@
 //! Parsed values. None of them can be built invalid, and none knows HTTP, SQL or a tensor.
 
+mod attributes;
 mod constraint;
 mod face;
 mod fault;
@@ -12,6 +13,9 @@ mod tags;
 mod users;
 mod vectors;
 
+pub use attributes::{
+    Attribute, AttributeSet, Attributes, Emotion, EyeDirection, Gender, Judgement, OrientationCorrection,
+};
 pub use constraint::{Constraint, violations_of_text};
 pub use face::{Face, FaceDetail, IndexedFace, Landmark, LandmarkType, Match, Pose, Quality, QualityFilter, Reason};
 pub use fault::Fault;

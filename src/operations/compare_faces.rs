@@ -1,6 +1,8 @@
 //! CompareFaces: the largest face of one image against the faces of another. Nothing is stored.
 
-use crate::domain::{FaceDetail, Fault, ImageSource, Percent, QualityFilter, cosine};
+use crate::domain::{
+    AttributeSet, FaceDetail, Fault, ImageSource, OrientationCorrection, Percent, QualityFilter, cosine,
+};
 use crate::telemetry::Stage;
 use crate::vision::{DetectedFace, Pipeline};
 
@@ -26,6 +28,10 @@ pub struct ComparedFaces {
     pub matches: Vec<(Percent, FaceDetail)>,
     /// The target's faces that do not, from larger to smaller box.
     pub unmatched: Vec<FaceDetail>,
+    /// How the source as it was sent is to be turned, where that was estimated.
+    pub source_correction: Option<OrientationCorrection>,
+    /// The same of the target.
+    pub target_correction: Option<OrientationCorrection>,
 }
 
 /// Compares the largest face of the source with the faces of the target.
@@ -38,9 +44,10 @@ pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<Comp
     let job = move |pipeline: &mut Pipeline| {
         let stages = &worker_stages;
         let passes = |face: &DetectedFace| face.shortcomings(quality_filter).is_empty();
-        let probe = find_faces(pipeline, &source, &limits, stages)?.into_iter().next().filter(passes);
-        let probe = probe.ok_or(Fault::InvalidParameters)?;
-        let mut faces = find_faces(pipeline, &target, &limits, stages)?;
+        let source = find_faces(pipeline, &source, AttributeSet::DEFAULT, &limits, stages)?;
+        let probe = source.faces.into_iter().next().filter(passes).ok_or(Fault::InvalidParameters)?;
+        let target = find_faces(pipeline, &target, AttributeSet::DEFAULT, &limits, stages)?;
+        let mut faces = target.faces;
         faces.retain(passes);
         if faces.is_empty() {
             return Err(Fault::InvalidParameters);
@@ -55,7 +62,13 @@ pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<Comp
             }
             matches.sort_by(|a, b| b.0.get().total_cmp(&a.0.get()));
         });
-        Ok(ComparedFaces { source: probe.detail, matches, unmatched })
+        Ok(ComparedFaces {
+            source: probe.detail,
+            matches,
+            unmatched,
+            source_correction: source.orientation_correction,
+            target_correction: target.orientation_correction,
+        })
     };
     call.service.engine.run(call.stages, job).await
 }

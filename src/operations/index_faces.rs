@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    CollectionId, ExternalImageId, Face, FaceDetail, Fault, ImageDigest, ImageSource, IndexedFace, ModelVersion,
-    QualityFilter, Reason,
+    AttributeSet, CollectionId, ExternalImageId, Face, FaceDetail, Fault, ImageDigest, ImageSource, IndexedFace,
+    ModelVersion, OrientationCorrection, QualityFilter, Reason,
 };
 use crate::telemetry::{Stage, Stages};
-use crate::vision::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline};
+use crate::vision::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline, Scene};
 
 use super::Call;
 
@@ -19,6 +19,8 @@ pub struct IndexFaces {
     pub image: Option<ImageSource>,
     /// The client's name for the image, given to every face of it.
     pub external_image_id: Option<ExternalImageId>,
+    /// What to tell about each face beside the DEFAULT attributes.
+    pub attributes: AttributeSet,
     /// The most faces to index; absent: [`MAX_FACES_PER_IMAGE`].
     pub max_faces: Option<u32>,
     /// How good a face has to be.
@@ -33,6 +35,8 @@ pub struct IndexedFaces {
     pub unindexed: Vec<UnindexedFace>,
     /// The models that made the vectors.
     pub model_version: ModelVersion,
+    /// How the image as it was sent is to be turned, where that was estimated.
+    pub orientation_correction: Option<OrientationCorrection>,
 }
 
 /// A face that was left out.
@@ -48,9 +52,9 @@ pub struct UnindexedFace {
 /// The same image under the same external id gives the same face ids, so that indexing it again stores nothing new.
 pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedFaces, Fault> {
     let collection = call.comparable_collection(&request.collection_id).await?;
-    let IndexFaces { image, external_image_id, max_faces, quality_filter, .. } = request;
-    let work = move |pipeline: &mut Pipeline, image: &[u8], faces: Vec<DetectedFace>, stages: &Stages| {
-        let (accepted, unindexed) = choose(faces, quality_filter, max_faces);
+    let IndexFaces { image, external_image_id, attributes, max_faces, quality_filter, .. } = request;
+    let work = move |pipeline: &mut Pipeline, image: &[u8], scene: Scene, stages: &Stages| {
+        let (accepted, unindexed) = choose(scene.faces, quality_filter, max_faces);
         let embeddings =
             pipeline.embed(&accepted.iter().collect::<Vec<_>>(), stages).map_err(Fault::internal("embedding faces"))?;
         let digest = ImageDigest::of(image);
@@ -67,9 +71,9 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
             .zip(embeddings)
             .map(|(face, embedding)| (IndexedFace { face: name(face), embedding }, face.detail.clone()))
             .collect();
-        Ok((indexed, unindexed))
+        Ok((indexed, unindexed, scene.orientation_correction))
     };
-    let (indexed, unindexed) = call.with_faces(image, work).await?;
+    let (indexed, unindexed, orientation_correction) = call.with_faces(image, attributes, work).await?;
     let (faces, details): (Vec<IndexedFace>, Vec<FaceDetail>) = indexed.into_iter().unzip();
     let faces: Arc<[IndexedFace]> = faces.into();
     call.stages
@@ -79,7 +83,7 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
         )
         .await?;
     let indexed = faces.iter().map(|indexed| indexed.face.clone()).zip(details).collect();
-    Ok(IndexedFaces { indexed, unindexed, model_version: collection.model_version })
+    Ok(IndexedFaces { indexed, unindexed, model_version: collection.model_version, orientation_correction })
 }
 
 /// Which of the faces (largest first) are to be indexed: those that pass the filter, and of them the largest.

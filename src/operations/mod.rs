@@ -16,19 +16,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::access::{Decision, Principal};
-use crate::domain::{AccountId, CollectionId, FaceId, Fault, ImageSource, Operation, Percent};
+use crate::domain::{AccountId, AttributeSet, CollectionId, FaceId, Fault, ImageSource, Operation, Percent};
 use crate::search::Galleries;
 use crate::sources::S3;
 use crate::store::{Collection, Store, UserKey};
 use crate::telemetry::{Stage, Stages};
 use crate::vision::pack::Pack;
-use crate::vision::{DetectedFace, Engine, ImageLimits, Photo, Pipeline};
+use crate::vision::{Engine, ImageLimits, Photo, Pipeline, Scene};
 
 pub use collections::{
     CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
 };
 pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
-pub use detect_faces::detect_faces;
+pub use detect_faces::{DetectedFaces, detect_faces};
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
@@ -161,29 +161,31 @@ impl Call<'_> {
         }
     }
 
-    /// Finds the faces of an image on a worker, which then does `work` with them.
+    /// Finds the faces of an image on a worker, with what is asked for about them, and does `work` with them there.
     async fn with_faces<T: Send + 'static>(
         &self,
         source: Option<ImageSource>,
-        work: impl FnOnce(&mut Pipeline, &[u8], Vec<DetectedFace>, &Stages) -> Result<T, Fault> + Send + 'static,
+        wanted: AttributeSet,
+        work: impl FnOnce(&mut Pipeline, &[u8], Scene, &Stages) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let image = self.image(source).await?;
         let (limits, worker_stages) = (self.service.image_limits, self.stages.clone());
         let job = move |pipeline: &mut Pipeline| {
-            let faces = find_faces(pipeline, &image, &limits, &worker_stages)?;
-            work(pipeline, &image, faces, &worker_stages)
+            let scene = find_faces(pipeline, &image, wanted, &limits, &worker_stages)?;
+            work(pipeline, &image, scene, &worker_stages)
         };
         self.service.engine.run(self.stages, job).await
     }
 }
 
-/// The faces of an image, from larger to smaller box.
+/// The faces of an image, with what is asked for about them.
 fn find_faces(
     pipeline: &mut Pipeline,
     image: &[u8],
+    wanted: AttributeSet,
     limits: &ImageLimits,
     stages: &Stages,
-) -> Result<Vec<DetectedFace>, Fault> {
+) -> Result<Scene, Fault> {
     let photo = stages.time(Stage::Decode, || Photo::decode(image, limits))?;
-    pipeline.detect(&photo, stages).map_err(Fault::internal("finding faces"))
+    pipeline.detect(photo, wanted, stages).map_err(Fault::internal("finding faces"))
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::domain::{
-    BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent, QualityFilter,
+    AttributeSet, BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent,
+    QualityFilter,
 };
 use crate::search::Probe;
 use crate::store::Collection;
@@ -72,9 +73,9 @@ pub async fn search_faces_by_image(call: Call<'_>, request: SearchFacesByImage) 
     call.comparable_collection(&request.collection_id).await?;
     let filter = request.quality_filter;
     let probe = call
-        .with_faces(request.image, move |pipeline, _, faces, stages| {
+        .with_faces(request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
             let largest =
-                faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
+                scene.faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
             let embedding =
                 pipeline.embed(&[largest], stages).map_err(Fault::internal("embedding the probe"))?.swap_remove(0);
             Ok((largest.detail.clone(), embedding))

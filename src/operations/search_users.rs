@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::domain::{
-    CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason, User, UserId,
+    AttributeSet, CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason,
+    User, UserId,
 };
 use crate::search::Probe;
 use crate::store::{Collection, UserKey};
@@ -87,9 +88,9 @@ pub async fn search_users_by_image(call: Call<'_>, request: SearchUsersByImage) 
     call.comparable_collection(&request.collection_id).await?;
     let filter = request.quality_filter;
     let (probe, unsearched) = call
-        .with_faces(request.image, move |pipeline, _, faces, stages| {
+        .with_faces(request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
             let (mut probe, mut unsearched) = (None, Vec::new());
-            for face in faces {
+            for face in scene.faces {
                 let reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };
                 if reasons.is_empty() {
                     let embedding = pipeline.embed(&[&face], stages).map_err(Fault::internal("embedding the probe"))?;

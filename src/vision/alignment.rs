@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn photo(stored: RgbImage, orientation: Orientation) -> Photo {
-        Photo { stored, orientation }
+        Photo { stored, orientation, declared: true }
     }
 
     #[test]

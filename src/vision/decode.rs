@@ -6,7 +6,7 @@ use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::{DynamicImage, ImageDecoder, ImageFormat, Limits, RgbImage};
 
-use crate::domain::Fault;
+use crate::domain::{Fault, Pose};
 
 use super::orientation::Orientation;
 
@@ -29,6 +29,8 @@ pub struct ImageLimits {
 pub struct Photo {
     pub(super) stored: RgbImage,
     pub(super) orientation: Orientation,
+    /// Whether its Exif says so. Then places in it are told in the upright image; otherwise in the image as it was sent.
+    pub(super) declared: bool,
 }
 
 impl Photo {
@@ -42,15 +44,17 @@ impl Photo {
                 let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(undecodable)?;
                 check_size(decoder.dimensions(), limits)?;
                 let exif = decoder.exif_metadata().map_err(undecodable)?;
-                let orientation = exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
-                Ok(Self { stored: pixels(decoder).map_err(undecodable)?, orientation })
+                let declared = exif.and_then(Orientation::from_exif);
+                let stored = pixels(decoder).map_err(undecodable)?;
+                Ok(Self { stored, orientation: declared.unwrap_or(Orientation::UPRIGHT), declared: declared.is_some() })
             }
             ImageFormat::Png => {
                 let mut buffers = Limits::no_limits();
                 buffers.max_alloc = Some(PNG_BUFFERS);
                 let decoder = PngDecoder::with_limits(Cursor::new(bytes), buffers).map_err(undecodable)?;
                 check_size(decoder.dimensions(), limits)?;
-                Ok(Self { stored: pixels(decoder).map_err(undecodable)?, orientation: Orientation::UPRIGHT })
+                let stored = pixels(decoder).map_err(undecodable)?;
+                Ok(Self { stored, orientation: Orientation::UPRIGHT, declared: false })
             }
             other => Err(Fault::InvalidImageFormat(format!("{other:?} is neither JPEG nor PNG"))),
         }
@@ -59,6 +63,30 @@ impl Photo {
     /// Width and height of the upright image, in pixels.
     pub fn size(&self) -> (u32, u32) {
         self.orientation.turn_size(self.stored.dimensions())
+    }
+
+    /// A pose in the upright image as replies tell it: with the tilt that is seen in the image as it was sent, unless its Exif declares
+    /// how it lies.
+    pub fn reported_pose(&self, pose: Pose) -> Pose {
+        if self.declared {
+            return pose;
+        }
+        let roll = pose.roll + self.orientation.tilt();
+        Pose { roll: roll - 360.0 * (roll / 360.0).round(), ..pose }
+    }
+
+    /// A place in pixels of the upright image as replies tell it: in fractions of the upright image's width and height when its
+    /// Exif declares how it lies, otherwise of the image's as it was sent.
+    pub fn reported_point(&self, point: [f32; 2]) -> [f32; 2] {
+        let ((width, height), [x, y]) = if self.declared {
+            (self.size(), point)
+        } else {
+            // Edges and not centres of pixels: a turn keeps the edges of the image where they are.
+            let map = self.orientation.upright_to_stored(self.stored.dimensions());
+            let [x, y] = map.apply([point[0] - 0.5, point[1] - 0.5]);
+            (self.stored.dimensions(), [x + 0.5, y + 0.5])
+        };
+        [x / width as f32, y / height as f32]
     }
 }
 

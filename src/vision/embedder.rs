@@ -1,25 +1,20 @@
 //! Embedding: an aligned crop in, a vector of unit length out, so that the cosine of two faces is their dot product.
 
-use ort::session::Session;
-use ort::value::TensorRef;
-
-use super::pack::{Channels, EmbedderSpec};
+use super::net::{CropFormat, CropNet};
+use super::pack::EmbedderSpec;
 use super::runtime::{Runtime, RuntimeError};
 
-/// Crops a run of the graph: enough to amortise the call, few enough to keep activations small.
-const BATCH: usize = 8;
-
-/// An embedder session and its reusable input.
+/// An embedder.
 pub struct Embedder {
-    session: Session,
+    net: CropNet,
     spec: EmbedderSpec,
-    tensor: Vec<f32>,
 }
 
 impl Embedder {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, graph: &[u8], spec: EmbedderSpec) -> Result<Self, RuntimeError> {
-        Ok(Self { session: runtime.session("embedder", graph)?, spec, tensor: Vec::new() })
+        let format = CropFormat { side: spec.input_size, channels: spec.channels, mean: spec.mean, scale: spec.scale };
+        Ok(Self { net: CropNet::new(runtime, "embedder", graph, format)?, spec })
     }
 
     /// What the crops have to be.
@@ -29,29 +24,11 @@ impl Embedder {
 
     /// One vector of `spec.dimensions` numbers and unit length for each crop (8-bit RGB, `spec.input_size` squared).
     pub fn embed(&mut self, crops: &[&[u8]]) -> ort::Result<Vec<Vec<f32>>> {
-        let side = self.spec.input_size as usize;
-        let mut embeddings = Vec::with_capacity(crops.len());
-        for batch in crops.chunks(BATCH) {
-            self.tensor.clear();
-            for crop in batch {
-                for plane in 0..3 {
-                    let channel = if self.spec.channels == Channels::Rgb { plane } else { 2 - plane };
-                    let values = crop
-                        .chunks_exact(3)
-                        .map(|pixel| (f32::from(pixel[channel]) - self.spec.mean) * self.spec.scale);
-                    self.tensor.extend(values);
-                }
-            }
-            let input = TensorRef::from_array_view(([batch.len(), 3, side, side], self.tensor.as_slice()))?;
-            let outputs = self.session.run(ort::inputs!["input" => input])?;
-            let (_, values) = outputs["embedding"].try_extract_tensor::<f32>()?;
-            embeddings.extend(values.chunks_exact(self.spec.dimensions).map(unit_length));
+        let vectors = self.net.run(crops, ["embedding"])?;
+        if vectors.iter().any(|[vector]| vector.len() != self.spec.dimensions) {
+            return Err(ort::Error::new("the embedder's output has another size than the manifest says"));
         }
-        if embeddings.len() == crops.len() {
-            Ok(embeddings)
-        } else {
-            Err(ort::Error::new("the embedder's output has another size than the manifest says"))
-        }
+        Ok(vectors.iter().map(|[vector]| unit_length(vector)).collect())
     }
 }
 

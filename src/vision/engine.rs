@@ -23,10 +23,16 @@ pub struct Engine {
 
 impl Engine {
     /// Starts `workers` threads with a pipeline each; up to `queue` further jobs may wait.
-    pub fn start(runtime: &Runtime, pack: &VerifiedPack, workers: usize, queue: usize) -> Result<Self, RuntimeError> {
+    pub fn start(
+        runtime: &Runtime,
+        pack: &VerifiedPack,
+        estimates_orientation: bool,
+        workers: usize,
+        queue: usize,
+    ) -> Result<Self, RuntimeError> {
         let (jobs, waiting) = crossbeam_channel::bounded::<Job>(queue);
         for number in 0..workers {
-            let mut pipeline = Pipeline::new(runtime, pack)?;
+            let mut pipeline = Pipeline::new(runtime, pack, estimates_orientation)?;
             let waiting: Receiver<Job> = waiting.clone();
             thread::Builder::new()
                 .name(format!("vision-{number}"))

@@ -5,11 +5,13 @@
 
 mod affine;
 mod alignment;
+mod attributes;
 mod calibration;
 mod decode;
 mod detector;
 mod embedder;
 mod engine;
+mod net;
 mod orientation;
 pub mod pack;
 mod pipeline;
@@ -21,5 +23,5 @@ mod yunet;
 pub use calibration::Calibration;
 pub use decode::{ImageLimits, Photo};
 pub use engine::Engine;
-pub use pipeline::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline};
+pub use pipeline::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline, Scene};
 pub use runtime::{Runtime, RuntimeError};

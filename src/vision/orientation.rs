@@ -4,6 +4,8 @@
 
 use exif::{In, Tag};
 
+use crate::domain::OrientationCorrection;
+
 use super::affine::Affine;
 
 /// How stored pixels lie relative to the upright image: Exif's values 1 to 8.
@@ -14,15 +16,35 @@ impl Orientation {
     /// Stored upright.
     pub const UPRIGHT: Self = Self(1);
 
-    /// The orientation that an image's Exif block (TIFF header first) declares; upright when it declares none that exists.
-    pub fn from_exif(block: Vec<u8>) -> Self {
+    /// The orientation that an image's Exif block (TIFF header first) declares; `None` when it declares none that exists.
+    pub fn from_exif(block: Vec<u8>) -> Option<Self> {
         exif::Reader::new()
             .read_raw(block)
             .ok()
             .and_then(|exif| exif.get_field(Tag::Orientation, In::PRIMARY)?.value.get_uint(0))
             .and_then(|value| u8::try_from(value).ok())
             .filter(|value| (1..=8).contains(value))
-            .map_or(Self::UPRIGHT, Self)
+            .map(Self)
+    }
+
+    /// How pixels lie that need this correction.
+    pub fn needing(correction: OrientationCorrection) -> Self {
+        match correction {
+            OrientationCorrection::Rotate0 => Self(1),
+            OrientationCorrection::Rotate90 => Self(6),
+            OrientationCorrection::Rotate180 => Self(3),
+            OrientationCorrection::Rotate270 => Self(8),
+        }
+    }
+
+    /// By how many degrees clockwise the stored image shows what stands upright, for the orientations that are turns.
+    pub fn tilt(self) -> f32 {
+        match self.0 {
+            3 => 180.0,
+            6 => -90.0,
+            8 => 90.0,
+            _ => 0.0,
+        }
     }
 
     /// Whether upright rows are stored columns.
@@ -81,9 +103,28 @@ mod tests {
     }
 
     #[test]
-    fn exif_rubbish_is_upright() {
+    fn a_correction_brings_a_point_where_published_clients_expect_it() {
+        use OrientationCorrection::*;
+        let (width, height) = (30u32, 20u32);
+        let (x, y) = (7.0, 4.0);
+        // (x, y) of the image as sent, W x H, lies there in the upright one: edges, not centres of pixels.
+        let expected = [
+            (Rotate0, [x, y]),
+            (Rotate90, [height as f32 - y, x]),
+            (Rotate180, [width as f32 - x, height as f32 - y]),
+            (Rotate270, [y, width as f32 - x]),
+        ];
+        for (correction, [u, v]) in expected {
+            let map = Orientation::needing(correction).upright_to_stored((width, height));
+            let [a, b] = map.apply([u - 0.5, v - 0.5]);
+            assert_eq!([a + 0.5, b + 0.5], [x, y], "{correction:?}");
+        }
+    }
+
+    #[test]
+    fn exif_rubbish_is_none() {
         for block in [vec![], vec![0; 64], b"II*\0\xff\xff\xff\xff".to_vec()] {
-            assert_eq!(Orientation::from_exif(block), Orientation::UPRIGHT);
+            assert_eq!(Orientation::from_exif(block), None);
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Manifest {
     /// Every pack.
     #[serde(rename = "pack")]
     pub packs: Vec<Pack>,
+    /// What every pack finds out about a face beside its vector.
+    pub attributes: AttributesSpec,
     /// Every file, by the name that packs use.
     #[serde(rename = "file")]
     pub files: BTreeMap<String, File>,
@@ -79,6 +81,51 @@ pub struct EmbedderSpec {
     pub similarity: Calibration,
 }
 
+/// The nets that every pack uses for attributes, by their files' names in the manifest.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AttributesSpec {
+    /// The face mesh.
+    pub mesh: String,
+    /// The iris model.
+    pub iris: String,
+    /// Age and gender.
+    pub age_gender: String,
+    /// Seven expressions.
+    pub expressions: String,
+    /// The project's own net of traits.
+    pub traits: TraitsSpec,
+}
+
+/// The net of traits: aligned crop in, a logit a trait out.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TraitsSpec {
+    /// Its file's name in the manifest.
+    pub file: String,
+    /// Side of the square crop, in pixels.
+    pub input_size: u32,
+    /// Where the five landmarks lie in the crop, in pixels.
+    pub template: [[f32; 2]; 5],
+    /// From logit to chance (0 to 100), in the order of the net's numbers.
+    #[serde(rename = "curve")]
+    pub curves: Vec<TraitCurve>,
+}
+
+/// A trait's name and curve.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TraitCurve {
+    /// The trait.
+    pub name: String,
+    /// From logit to chance; 50 is where the answer turns.
+    pub curve: Calibration,
+}
+
+impl TraitsSpec {
+    /// Where a trait stands among the net's numbers; `None` when the manifest has no curve for it.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.curves.iter().position(|curve| curve.name == name)
+    }
+}
+
 /// The order of the colour planes of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,6 +157,22 @@ pub struct VerifiedPack {
     pub detector: Vec<u8>,
     /// The embedder's ONNX graph.
     pub embedder: Vec<u8>,
+    /// The nets for attributes.
+    pub attributes: VerifiedAttributes,
+}
+
+/// The ONNX graphs of the nets for attributes.
+pub struct VerifiedAttributes {
+    /// The face mesh.
+    pub mesh: Vec<u8>,
+    /// The iris model.
+    pub iris: Vec<u8>,
+    /// Age and gender.
+    pub age_gender: Vec<u8>,
+    /// Seven expressions.
+    pub expressions: Vec<u8>,
+    /// The net of traits and its description; absent where it is switched off.
+    pub traits: Option<(Vec<u8>, TraitsSpec)>,
 }
 
 /// What is wrong with the models folder; each message ends with the remedy.
@@ -183,19 +246,27 @@ impl Manifest {
         self.files.get(name).ok_or_else(|| PackError::UnknownFile(name.to_owned()))
     }
 
-    /// Reads a pack's weights and checks their digests.
-    pub fn load(&self, models_dir: &Path, name: Option<&str>) -> Result<VerifiedPack, PackError> {
+    /// Reads a pack's weights and checks their digests; the net of traits only when it is wanted.
+    pub fn load(&self, models_dir: &Path, name: Option<&str>, with_traits: bool) -> Result<VerifiedPack, PackError> {
         let pack = self.pack(name)?.clone();
         let read = |file: &str| read_verified(models_dir, self.file(file)?, &pack.name);
         let (detector, embedder) = (read(&pack.detector.file)?, read(&pack.embedder.file)?);
-        Ok(VerifiedPack { pack, detector, embedder })
+        let spec = &self.attributes;
+        let traits = with_traits.then(|| Ok((read(&spec.traits.file)?, spec.traits.clone()))).transpose()?;
+        let attributes = VerifiedAttributes {
+            mesh: read(&spec.mesh)?,
+            iris: read(&spec.iris)?,
+            age_gender: read(&spec.age_gender)?,
+            expressions: read(&spec.expressions)?,
+            traits,
+        };
+        Ok(VerifiedPack { pack, detector, embedder, attributes })
     }
-}
 
-impl Pack {
-    /// The names of the files that the pack loads.
-    pub fn files(&self) -> [&str; 2] {
-        [&self.detector.file, &self.embedder.file]
+    /// The names of the files that a pack loads.
+    pub fn files_of<'a>(&'a self, pack: &'a Pack) -> [&'a str; 7] {
+        let AttributesSpec { mesh, iris, age_gender, expressions, traits } = &self.attributes;
+        [&pack.detector.file, &pack.embedder.file, mesh, iris, age_gender, expressions, &traits.file]
     }
 }
 
@@ -235,7 +306,7 @@ mod tests {
         assert!(manifest.pack(Some("accurate")).is_ok());
         let mut versions = Vec::new();
         for pack in &manifest.packs {
-            for file in pack.files() {
+            for file in manifest.files_of(pack) {
                 assert_eq!(manifest.file(file).unwrap().sha256.len(), 64, "{file}");
             }
             versions.push(pack.face_model_version.as_str());

@@ -2,10 +2,13 @@
 
 use fast_image_resize::Resizer;
 
-use crate::domain::{BoundingBox, FaceDetail, Landmark, LandmarkType, ModelVersion};
+use crate::domain::{
+    AttributeSet, Attributes, BoundingBox, FaceDetail, Landmark, LandmarkType, ModelVersion, OrientationCorrection,
+};
 use crate::telemetry::{Stage, Stages};
 
 use super::alignment::aligned_crop;
+use super::attributes::AttributeNets;
 use super::decode::Photo;
 use super::detector::Detector;
 use super::embedder::Embedder;
@@ -26,26 +29,45 @@ pub struct DetectedFace {
     pub detail: FaceDetail,
     /// The shorter side of its box, in pixels of the image.
     pub short_side: f32,
+    /// Its box in pixels of the upright image: left, top, width, height.
+    pub(super) rect: [f32; 4],
+    /// Its five landmarks in pixels of the upright image.
+    pub(super) points: [[f32; 2]; 5],
+    /// The aligned crop that quality is measured on.
+    pub(super) quality_crop: Vec<u8>,
     crop: Vec<u8>,
+}
+
+/// What an image shows.
+#[derive(Debug)]
+pub struct Scene {
+    /// Its faces from larger to smaller box, at most [`MAX_FACES_PER_IMAGE`].
+    pub faces: Vec<DetectedFace>,
+    /// How the image as it was sent is to be turned, where that was estimated.
+    pub orientation_correction: Option<OrientationCorrection>,
 }
 
 /// The models of a pack, for one thread.
 pub struct Pipeline {
     detector: Detector,
     embedder: Embedder,
+    attributes: AttributeNets,
     confidence: super::Calibration,
     version: ModelVersion,
+    estimates_orientation: bool,
     resizer: Resizer,
 }
 
 impl Pipeline {
-    /// Loads the pack's graphs.
-    pub fn new(runtime: &Runtime, pack: &VerifiedPack) -> Result<Self, RuntimeError> {
+    /// Loads the pack's graphs. `estimates_orientation`: whether an image whose Exif declares none may be found to lie turned.
+    pub fn new(runtime: &Runtime, pack: &VerifiedPack, estimates_orientation: bool) -> Result<Self, RuntimeError> {
         Ok(Self {
             detector: Detector::new(runtime, &pack.detector, pack.pack.detector.clone())?,
             embedder: Embedder::new(runtime, &pack.embedder, pack.pack.embedder.clone())?,
+            attributes: AttributeNets::new(runtime, &pack.attributes)?,
             confidence: pack.pack.detector.confidence.clone(),
             version: pack.pack.face_model_version.clone(),
+            estimates_orientation,
             resizer: Resizer::new(),
         })
     }
@@ -55,9 +77,16 @@ impl Pipeline {
         &self.version
     }
 
-    /// The image's faces from larger to smaller box, at most [`MAX_FACES_PER_IMAGE`].
-    pub fn detect(&mut self, photo: &Photo, stages: &Stages) -> ort::Result<Vec<DetectedFace>> {
-        let mut detections = stages.time(Stage::Detect, || self.detector.detect(photo))?;
+    /// The image's faces, with what is asked for about them.
+    pub fn detect(&mut self, mut photo: Photo, wanted: AttributeSet, stages: &Stages) -> ort::Result<Scene> {
+        let (mut detections, orientation_correction) = stages.time(Stage::Detect, || {
+            if self.estimates_orientation && !photo.declared {
+                self.detector.detect_any_way_up(&mut photo).map(|(found, correction)| (found, Some(correction)))
+            } else {
+                self.detector.detect(&photo).map(|found| (found, None))
+            }
+        })?;
+        let photo = &photo;
         // Ties in size fall to the better score, then to the place: the rank is part of the face's id and must not waver.
         detections.sort_by(|a, b| {
             b.area().total_cmp(&a.area()).then(b.score.total_cmp(&a.score)).then(a.rect[0].total_cmp(&b.rect[0]))
@@ -66,10 +95,12 @@ impl Pipeline {
         for detection in &mut detections {
             detection.landmarks = stages.time(Stage::Detect, || self.detector.refine(photo, detection))?;
         }
-        Ok(stages.time(Stage::Align, || {
+        let mut faces: Vec<DetectedFace> = stages.time(Stage::Align, || {
             let faces = detections.iter().filter_map(|detection| self.describe(photo, detection));
             faces.enumerate().map(|(rank, face)| DetectedFace { rank, ..face }).collect()
-        }))
+        });
+        stages.time(Stage::Attributes, || self.attributes.describe(photo, &mut faces, wanted, &mut self.resizer))?;
+        Ok(Scene { faces, orientation_correction })
     }
 
     /// The vectors of these faces, in their order.
@@ -86,35 +117,38 @@ impl Pipeline {
         };
         let embedder_crop = crop(&spec.template, spec.input_size)?;
         // Quality is measured in one framing, whatever the embedder's.
-        let quality = if (spec.template, spec.input_size) == (quality::TEMPLATE, quality::SIDE) {
-            quality::measure(&embedder_crop)
+        let quality_crop = if (spec.template, spec.input_size) == (quality::TEMPLATE, quality::SIDE) {
+            None
         } else {
-            quality::measure(&crop(&quality::TEMPLATE, quality::SIDE)?)
+            Some(crop(&quality::TEMPLATE, quality::SIDE)?)
         };
-        let (width, height) = photo.size();
-        let (width, height) = (width as f32, height as f32);
-        let [left, top, box_width, box_height] = detection.rect;
-        let landmark = |k: usize| Landmark {
-            kind: LandmarkType::FIVE[k],
-            x: detection.landmarks[k][0] / width,
-            y: detection.landmarks[k][1] / height,
+        let quality = quality::measure(quality_crop.as_ref().unwrap_or(&embedder_crop));
+        let landmark = |k: usize| {
+            let [x, y] = photo.reported_point(detection.landmarks[k]);
+            Landmark { kind: LandmarkType::FIVE[k], x, y }
         };
         Some(DetectedFace {
             rank: 0,
             detail: FaceDetail {
-                bounding_box: BoundingBox {
-                    left: left / width,
-                    top: top / height,
-                    width: box_width / width,
-                    height: box_height / height,
-                },
+                bounding_box: reported_box(photo, detection.rect),
                 confidence: self.confidence.percent(detection.score),
-                landmarks: std::array::from_fn(landmark),
-                pose: pose::from_landmarks(&detection.landmarks),
+                landmarks: (0..5).map(landmark).collect(),
+                pose: photo.reported_pose(pose::from_landmarks(&detection.landmarks)),
                 quality,
+                attributes: Attributes::default(),
             },
-            short_side: box_width.min(box_height),
+            short_side: detection.rect[2].min(detection.rect[3]),
+            rect: detection.rect,
+            points: detection.landmarks,
+            quality_crop: quality_crop.unwrap_or_else(|| embedder_crop.clone()),
             crop: embedder_crop,
         })
     }
+}
+
+/// A box (left, top, width, height in pixels of the upright image) as replies tell it.
+fn reported_box(photo: &Photo, [left, top, width, height]: [f32; 4]) -> BoundingBox {
+    let [a, b] = photo.reported_point([left, top]);
+    let [c, d] = photo.reported_point([left + width, top + height]);
+    BoundingBox { left: a.min(c), top: b.min(d), width: (a - c).abs(), height: (b - d).abs() }
 }

@@ -68,12 +68,15 @@ async fn answer(
     let head = head_of(parts);
     let (proof, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
     let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
-    let Ok(operation) = name.parse() else {
-        proof.principal().await?;
-        return Err(Rejection::UnknownOperation);
-    };
-    let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await?;
-    run(Admission { front, proof, stages, operation, body }).await
+    let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await;
+    match (name.parse(), body) {
+        (Ok(operation), Ok(body)) => run(Admission { front, proof, stages, operation, body }).await,
+        // Nobody is told what is wrong before it is known who asks.
+        (operation, body) => {
+            proof.principal().await?;
+            Err(operation.err().map(Rejection::from).or(body.err()).unwrap_or(Rejection::UnknownOperation))
+        }
+    }
 }
 
 /// The head of a request as its signature sees it.
@@ -345,6 +348,7 @@ impl Line<'_> {
                     decode_ms = stages.milliseconds(Stage::Decode),
                     detect_ms = stages.milliseconds(Stage::Detect),
                     align_ms = stages.milliseconds(Stage::Align),
+                    attributes_ms = stages.milliseconds(Stage::Attributes),
                     embed_ms = stages.milliseconds(Stage::Embed),
                     store_ms = stages.milliseconds(Stage::Store),
                     search_ms = stages.milliseconds(Stage::Search),

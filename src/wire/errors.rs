@@ -165,7 +165,6 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         Fault::FaceNotFound => (INVALID, "faceId was not found in the collection.".to_owned()),
         Fault::NoFaceInImage => (INVALID, "There are no faces in the image. Should be at least 1.".to_owned()),
         Fault::InvalidParameters => (INVALID, "Request has invalid parameters".to_owned()),
-        Fault::Unsupported(what) => (INVALID, (*what).to_owned()),
         Fault::S3ObjectUnavailable(_) => (
             "InvalidS3ObjectException",
             "Unable to get object metadata from S3. Check object key, region and/or access permissions.".to_owned(),

@@ -222,17 +222,9 @@ def world(start_server, databases, tmp_path_factory, photo):
 
 # Replies
 
-_ATTRIBUTES = ["AgeRange", "Smile", "Eyeglasses", "Sunglasses", "Gender", "Beard", "Mustache", "EyesOpen", "MouthOpen", "Emotions"]
-_NOT_YET = "only the DEFAULT attributes are computed yet; a request for others gets an `InvalidParameterException`"
-_ORIENTATION = "null for the models of today, and so left out: an Exif orientation is applied, and none is estimated"
 _OTHER = "the shape is shared with RecognizeCelebrities"
 # Members that no reply of these tests has.
 NOT_ANSWERED = {
-    **{("FaceDetail", name): _NOT_YET for name in [*_ATTRIBUTES, "FaceOccluded", "EyeDirection"]},
-    ("IndexFacesResponse", "OrientationCorrection"): _ORIENTATION,
-    ("DetectFacesResponse", "OrientationCorrection"): _ORIENTATION,
-    ("CompareFacesResponse", "SourceImageOrientationCorrection"): _ORIENTATION,
-    ("CompareFacesResponse", "TargetImageOrientationCorrection"): _ORIENTATION,
     ("ComparedFace", "Emotions"): _OTHER,
     ("ComparedFace", "Smile"): _OTHER,
 }
@@ -266,12 +258,12 @@ def life(world):
     first_page = call("ListCollections", MaxResults=1)
     call("ListCollections", NextToken=first_page["NextToken"])
 
-    group = index(stored("sample5.jpg"), "group", DetectionAttributes=["DEFAULT"], MaxFaces=3, QualityFilter="AUTO")
+    group = index(stored("sample5.jpg"), "group", DetectionAttributes=["ALL"], MaxFaces=3, QualityFilter="AUTO")
     (barack,), (again,) = (index(image(name), "barack") for name in ("obama.jpg", "obama2.jpg"))
     (joe,) = index(image("biden.jpg"), "joe")
     call("IndexFaces", **here, Image={"Bytes": blob(blank(80, 80))})
     call("DetectFaces", Image=image("obama.jpg"))
-    call("DetectFaces", Image=stored("obama.jpg"), Attributes=["DEFAULT"])
+    call("DetectFaces", Image=stored("sample1.jpg"), Attributes=["ALL"])
     call("CompareFaces", SourceImage=image("obama.jpg"), TargetImage=stored("obama2.jpg"), SimilarityThreshold=50, QualityFilter="LOW")
     call("CompareFaces", SourceImage=image("obama.jpg"), TargetImage=image("biden.jpg"))
 

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod attributes;
 mod bodies;
 mod browsers;
 mod collections;
@@ -12,6 +13,7 @@ mod compare_faces;
 mod disconnects;
 mod index_faces;
 mod list_and_delete_faces;
+mod orientation;
 mod overload;
 mod protocol;
 mod quotas;

@@ -70,15 +70,6 @@ fn unknown_operations_and_paths_are_told_apart() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_said() {
-    let server = server();
-    let image = base64(&crate::support::plain_png(90, 90));
-    let (code, text) = server.fail("DetectFaces", json!({"Image": {"Bytes": image}, "Attributes": ["ALL"]}));
-    assert_eq!(code, "InvalidParameterException");
-    assert!(text.contains("version of rekollect"), "{text}");
-}
-
-#[test]
 fn a_body_over_the_limit_is_refused_and_the_server_lives_on() {
     let server = Server::start(Store::Sqlite, &["--max-body", "1000"]).unwrap();
     let reply = server.post("ListCollections", " ".repeat(1001));

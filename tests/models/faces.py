@@ -55,3 +55,27 @@ def embedder_input(image: Image.Image, landmarks: np.ndarray, embedder: dict) ->
         pixels = pixels[:, :, ::-1]
     scaled = (pixels - np.float32(embedder["mean"])) * np.float32(embedder["scale"])
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
+
+
+def square(image: Image.Image, centre: np.ndarray, side: float, angle: float, size: int, mirror: bool = False) -> np.ndarray:
+    """RGB as 0 to 255, [1,3,size,size]: a square of the image, turned by an angle and mirrored on request."""
+    step = side / size
+    right = step * np.array([np.cos(angle), np.sin(angle)]) * (-1 if mirror else 1)
+    down = step * np.array([-np.sin(angle), np.cos(angle)])
+    corner = centre - (right + down) * size / 2
+    back = (right[0], down[0], corner[0], right[1], down[1], corner[1])
+    pixels = image.transform((size, size), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(pixels, np.float32).transpose(2, 0, 1)[None])
+
+
+def face_side(landmarks: np.ndarray, factor: float) -> float:
+    """`factor` times the distance from eyes to mouth; the eyes' own distance stands in for it when the face is tilted."""
+    down = landmarks[3:].mean(0) - landmarks[:2].mean(0)
+    return factor * max(np.linalg.norm(down), 1.155 * np.linalg.norm(landmarks[1] - landmarks[0]))
+
+
+def face_square(image: Image.Image, landmarks: np.ndarray, factor: float, size: int) -> np.ndarray:
+    """The square halfway between eyes and mouth, upright in the face."""
+    centre = (landmarks[:2].mean(0) + landmarks[3:].mean(0)) / 2
+    across = landmarks[1] - landmarks[0]
+    return square(image, centre, face_side(landmarks, factor), np.arctan2(across[1], across[0]), size)

@@ -143,6 +143,10 @@ def test_embedding(compact, request, manifest, name, file):
     [
         ("yunet-2023mar", "compact"),
         ("mobilefacenet", "compact"),
+        ("face-mesh", "compact"),
+        ("iris", "compact"),
+        ("age-gender", "compact"),
+        ("expressions", "compact"),
         ("yunet-n", "accurate"),
         ("face-reidentification-retail-0095", "accurate"),
     ],

@@ -72,6 +72,41 @@ def test_a_file_without_sources_is_the_operators_to_put_there(setup_module, work
         workshop.make(item)
 
 
+@pytest.fixture
+def committed(setup_module, monkeypatch, tmp_path) -> dict:
+    """A manifest with one attribute model that is committed beside it, in a checkout of its own."""
+    monkeypatch.setattr(setup_module, "HERE", tmp_path / "checkout")
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "own.onnx").write_bytes(GOOD)
+    return {"attributes": {"own": "own"}, "file": {"own": {"path": "own.onnx", "sha256": SHA256}}}
+
+
+def test_a_committed_file_is_in_place_in_the_checkout_and_copied_to_another_folder(
+    setup_module, workshop, committed, tmp_path
+):
+    (item,) = setup_module.model_items(committed, [], tmp_path / "checkout")
+    assert setup_module.in_place(item)
+    (item,) = setup_module.model_items(committed, [], tmp_path / "elsewhere")
+    assert not setup_module.in_place(item)
+    workshop.make(item)
+    assert (tmp_path / "elsewhere" / "own.onnx").read_bytes() == GOOD
+
+
+def test_a_committed_file_with_other_bytes_is_refused(setup_module, workshop, committed, tmp_path):
+    (tmp_path / "checkout" / "own.onnx").write_bytes(b"something else")
+    for folder in ("checkout", "elsewhere"):
+        (item,) = setup_module.model_items(committed, [], tmp_path / folder)
+        with pytest.raises(setup_module.SetupError, match="own.onnx is missing or differs .*git restore"):
+            workshop.make(item)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_every_pack_brings_the_attribute_models(manifest, setup_module, tmp_path):
+    for pack in manifest["pack"]:
+        paths = {item.path.name for item in setup_module.model_items(manifest, [pack], tmp_path)}
+        assert paths >= {manifest["file"][name]["path"] for name in manifest["attributes"].values()}
+
+
 def test_a_second_run_is_quick_and_changes_nothing(compact):
     files = [compact / "runtime", compact / "mobilefacenet.onnx", compact / "yunet-2023mar.onnx"]
     before = [path.stat().st_mtime_ns for path in files]
@@ -85,7 +120,8 @@ def test_a_second_run_is_quick_and_changes_nothing(compact):
 def test_every_pack_names_files_of_the_manifest_with_pinned_digests(manifest, setup_module, tmp_path):
     for item in setup_module.model_items(manifest, manifest["pack"], tmp_path):
         digests = [item.sha256, *(source.sha256 for source in item.sources)]
-        assert item.sources and all(len(digest) == 64 for digest in digests)
+        assert all(len(digest) == 64 for digest in digests)
+        assert item.sources or setup_module.holds(item.committed, item.sha256)
 
 
 def test_every_carrier_names_an_archive_or_an_https_url(manifest):

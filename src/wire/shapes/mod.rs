@@ -7,6 +7,7 @@ mod users;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::BitOr;
 
 use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
@@ -14,8 +15,9 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::{
-    self, AccountId, BucketName, CollectionId, Constraint, ExternalImageId, FaceId, Fault, ImageSource, MAX_TAGS,
-    ModelVersion, ObjectName, Operation, Percent, QualityFilter, TagKey, TagValue, Tags, UserId,
+    self, AccountId, Attribute, AttributeSet, BucketName, CollectionId, Constraint, ExternalImageId, FaceId,
+    ImageSource, MAX_TAGS, ModelVersion, ObjectName, Operation, OrientationCorrection, Percent, QualityFilter, TagKey,
+    TagValue, Tags, UserId,
 };
 use crate::operations;
 
@@ -51,6 +53,22 @@ const ATTRIBUTES: [&str; 14] = [
     "FACE_OCCLUDED",
     "SMILE",
     "SUNGLASSES",
+];
+const ATTRIBUTE_SETS: [AttributeSet; 14] = [
+    AttributeSet::DEFAULT,
+    AttributeSet::ALL,
+    AttributeSet::of(Attribute::AgeRange),
+    AttributeSet::of(Attribute::Beard),
+    AttributeSet::of(Attribute::Emotions),
+    AttributeSet::of(Attribute::EyeDirection),
+    AttributeSet::of(Attribute::Eyeglasses),
+    AttributeSet::of(Attribute::EyesOpen),
+    AttributeSet::of(Attribute::Gender),
+    AttributeSet::of(Attribute::MouthOpen),
+    AttributeSet::of(Attribute::Mustache),
+    AttributeSet::of(Attribute::FaceOccluded),
+    AttributeSet::of(Attribute::Smile),
+    AttributeSet::of(Attribute::Sunglasses),
 ];
 
 /// A request body.
@@ -292,23 +310,11 @@ fn max_matches(checks: &mut Checks, max: Option<i32>) -> u32 {
     checks.optional("maxFaces", max, whole_number(1, MOST as i32)).unwrap_or(DEFAULT_MATCHES)
 }
 
-fn attributes(checks: &mut Checks, path: &str, attributes: Option<Vec<String>>) -> Option<Fault> {
-    let wanted = checks.list(
-        path,
-        attributes,
-        (0, usize::MAX),
-        &[Constraint::OneOf(&ATTRIBUTES)],
-        one_of(&ATTRIBUTES, &ATTRIBUTES),
-    )?;
-    wanted
-        .iter()
-        .any(|name| *name != "DEFAULT")
-        .then_some(Fault::Unsupported("This version of rekollect computes the DEFAULT attributes only"))
-}
-
-/// Refuses what is well-formed but not supported yet.
-fn supported(refusal: Option<Fault>) -> Result<(), Rejection> {
-    refusal.map_or(Ok(()), |fault| Err(fault.into()))
+/// What is asked for beside DEFAULT. ALL wins over whatever stands next to it, and an empty list is DEFAULT.
+fn attributes(checks: &mut Checks, path: &str, attributes: Option<Vec<String>>) -> AttributeSet {
+    let parse = one_of(&ATTRIBUTES, &ATTRIBUTE_SETS);
+    let wanted = checks.list(path, attributes, (0, usize::MAX), &[Constraint::OneOf(&ATTRIBUTES)], parse);
+    wanted.unwrap_or_default().into_iter().fold(AttributeSet::DEFAULT, AttributeSet::bitor)
 }
 
 /// CreateCollection's request.
@@ -403,12 +409,11 @@ impl Input for IndexFacesRequest {
         let collection_id = collection_id(&mut checks, self.collection_id);
         let image = image(&mut checks, "image", self.image);
         let external_image_id = checks.optional("externalImageId", self.external_image_id, ExternalImageId::try_from);
-        let refusal = attributes(&mut checks, "detectionAttributes", self.detection_attributes);
+        let attributes = attributes(&mut checks, "detectionAttributes", self.detection_attributes);
         let max_faces = checks.optional("maxFaces", self.max_faces, whole_number(1, i32::MAX));
         let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::Auto);
         let (collection_id, image) = checks.finish(collection_id.zip(image))?;
-        supported(refusal)?;
-        Ok(operations::IndexFaces { collection_id, image, external_image_id, max_faces, quality_filter })
+        Ok(operations::IndexFaces { collection_id, image, external_image_id, attributes, max_faces, quality_filter })
     }
 
     fn subject(command: &Self::Command) -> Subject<'_> {
@@ -535,15 +540,13 @@ pub struct DetectFacesRequest {
 }
 
 impl Input for DetectFacesRequest {
-    type Command = Option<ImageSource>;
+    type Command = (Option<ImageSource>, AttributeSet);
 
     fn parse(self) -> Result<Self::Command, Rejection> {
         let mut checks = Checks::default();
         let image = image(&mut checks, "image", self.image);
-        let refusal = attributes(&mut checks, "attributes", self.attributes);
-        let image = checks.finish(image)?;
-        supported(refusal)?;
-        Ok(image)
+        let attributes = attributes(&mut checks, "attributes", self.attributes);
+        Ok((checks.finish(image)?, attributes))
     }
 
     fn subject(_: &Self::Command) -> Subject<'_> {
@@ -704,25 +707,122 @@ struct ImageQuality {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
+struct AgeRange {
+    low: u32,
+    high: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Judgement {
+    value: bool,
+    confidence: Float,
+}
+
+impl From<domain::Judgement> for Judgement {
+    fn from(judgement: domain::Judgement) -> Self {
+        Self { value: judgement.value, confidence: judgement.confidence.into() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Gender {
+    value: &'static str,
+    confidence: Float,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Emotion {
+    r#type: &'static str,
+    confidence: Float,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct EyeDirection {
+    yaw: Float,
+    pitch: Float,
+    confidence: Float,
+}
+
+/// A face's DEFAULT attributes, and of the others those that were asked for.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct FaceDetail {
     bounding_box: BoundingBox,
-    confidence: Float,
-    landmarks: [Landmark; 5],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_range: Option<AgeRange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smile: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eyeglasses: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sunglasses: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gender: Option<Gender>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beard: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mustache: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eyes_open: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mouth_open: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emotions: Option<Vec<Emotion>>,
+    landmarks: Vec<Landmark>,
     pose: Pose,
     quality: ImageQuality,
+    confidence: Float,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    face_occluded: Option<Judgement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eye_direction: Option<EyeDirection>,
 }
 
 impl From<domain::FaceDetail> for FaceDetail {
     fn from(detail: domain::FaceDetail) -> Self {
+        let landmark = |l: domain::Landmark| Landmark { r#type: l.kind.name(), x: Float(l.x), y: Float(l.y) };
+        let shown = detail.attributes;
+        let gender = |(gender, confidence): (domain::Gender, Percent)| Gender {
+            value: match gender {
+                domain::Gender::Male => "Male",
+                domain::Gender::Female => "Female",
+            },
+            confidence: confidence.into(),
+        };
+        let emotion = |(emotion, confidence): (domain::Emotion, Percent)| Emotion {
+            r#type: emotion.name(),
+            confidence: confidence.into(),
+        };
+        let direction = |d: domain::EyeDirection| EyeDirection {
+            yaw: Float(d.yaw),
+            pitch: Float(d.pitch),
+            confidence: d.confidence.into(),
+        };
         Self {
             bounding_box: detail.bounding_box.into(),
-            confidence: detail.confidence.into(),
-            landmarks: detail.landmarks.map(|l| Landmark { r#type: l.kind.name(), x: Float(l.x), y: Float(l.y) }),
+            age_range: shown.age_range.map(|(low, high)| AgeRange { low, high }),
+            smile: shown.smile.map(Into::into),
+            eyeglasses: shown.eyeglasses.map(Into::into),
+            sunglasses: shown.sunglasses.map(Into::into),
+            gender: shown.gender.map(gender),
+            beard: shown.beard.map(Into::into),
+            mustache: shown.mustache.map(Into::into),
+            eyes_open: shown.eyes_open.map(Into::into),
+            mouth_open: shown.mouth_open.map(Into::into),
+            emotions: shown.emotions.map(|emotions| emotions.into_iter().map(emotion).collect()),
+            landmarks: detail.landmarks.into_iter().map(landmark).collect(),
             pose: Pose { roll: Float(detail.pose.roll), yaw: Float(detail.pose.yaw), pitch: Float(detail.pose.pitch) },
             quality: ImageQuality {
                 brightness: detail.quality.brightness.into(),
                 sharpness: detail.quality.sharpness.into(),
             },
+            confidence: detail.confidence.into(),
+            face_occluded: shown.face_occluded.map(Into::into),
+            eye_direction: shown.eye_direction.map(direction),
         }
     }
 }
@@ -858,12 +958,14 @@ struct UnindexedFace {
     face_detail: FaceDetail,
 }
 
-/// IndexFaces' reply. `OrientationCorrection` is null and so left out: an Exif orientation was applied before.
+/// IndexFaces' reply. `OrientationCorrection` is null, and so left out, when an Exif orientation was applied or none is estimated.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct IndexFacesResponse {
     face_records: Vec<FaceRecord>,
     face_model_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orientation_correction: Option<&'static str>,
     unindexed_faces: Vec<UnindexedFace>,
 }
 
@@ -880,6 +982,7 @@ impl From<operations::IndexedFaces> for IndexFacesResponse {
         Self {
             face_records: result.indexed.into_iter().map(record).collect(),
             face_model_version: result.model_version.to_string(),
+            orientation_correction: result.orientation_correction.map(OrientationCorrection::name),
             unindexed_faces: result.unindexed.into_iter().map(unindexed).collect(),
         }
     }
@@ -982,16 +1085,21 @@ impl From<operations::ImageSearch> for SearchFacesByImageResponse {
     }
 }
 
-/// DetectFaces' reply. `OrientationCorrection` is null and so left out, as in IndexFaces.
+/// DetectFaces' reply. `OrientationCorrection` as in IndexFaces.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct DetectFacesResponse {
     face_details: Vec<FaceDetail>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orientation_correction: Option<&'static str>,
 }
 
-impl From<Vec<domain::FaceDetail>> for DetectFacesResponse {
-    fn from(details: Vec<domain::FaceDetail>) -> Self {
-        Self { face_details: details.into_iter().map(FaceDetail::from).collect() }
+impl From<operations::DetectedFaces> for DetectFacesResponse {
+    fn from(result: operations::DetectedFaces) -> Self {
+        Self {
+            face_details: result.details.into_iter().map(FaceDetail::from).collect(),
+            orientation_correction: result.orientation_correction.map(OrientationCorrection::name),
+        }
     }
 }
 
@@ -1033,14 +1141,18 @@ struct CompareFacesMatch {
     face: FaceDetail,
 }
 
-/// CompareFaces' reply. A compared face has the members of the DEFAULT attributes; the two `OrientationCorrection`s are null and so
-/// left out.
+/// CompareFaces' reply. A compared face has the members of the DEFAULT attributes; the two `OrientationCorrection`s are as in
+/// IndexFaces.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CompareFacesResponse {
     source_image_face: ComparedSourceImageFace,
     face_matches: Vec<CompareFacesMatch>,
     unmatched_faces: Vec<FaceDetail>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_image_orientation_correction: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_image_orientation_correction: Option<&'static str>,
 }
 
 impl From<operations::ComparedFaces> for CompareFacesResponse {
@@ -1056,6 +1168,8 @@ impl From<operations::ComparedFaces> for CompareFacesResponse {
             },
             face_matches: result.matches.into_iter().map(found).collect(),
             unmatched_faces: result.unmatched.into_iter().map(FaceDetail::from).collect(),
+            source_image_orientation_correction: result.source_correction.map(OrientationCorrection::name),
+            target_image_orientation_correction: result.target_correction.map(OrientationCorrection::name),
         }
     }
 }
@@ -1114,19 +1228,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_yet_is_refused_and_never_ignored() {
-        let image = r#""CollectionId":"c","Image":{"Bytes":"aGk="}"#;
-        for json in [
-            format!(r#"{{{image},"DetectionAttributes":["ALL"]}}"#),
-            format!(r#"{{{image},"DetectionAttributes":["DEFAULT","SMILE"]}}"#),
-        ] {
-            assert!(matches!(parse::<IndexFacesRequest>(&json), Err(Rejection::Fault(_))), "{json}");
+    fn all_wins_over_single_attributes_and_an_empty_list_is_default() {
+        let wanted =
+            |list: &str| parse::<DetectFacesRequest>(&format!(r#"{{"Image":{{}},"Attributes":{list}}}"#)).unwrap().1;
+        assert_eq!(wanted("[]"), AttributeSet::DEFAULT);
+        assert_eq!(wanted("null"), AttributeSet::DEFAULT);
+        assert_eq!(wanted(r#"["DEFAULT"]"#), AttributeSet::DEFAULT);
+        assert_eq!(wanted(r#"["SMILE","DEFAULT"]"#), AttributeSet::of(Attribute::Smile));
+        assert_eq!(wanted(r#"["DEFAULT","ALL","BEARD"]"#), AttributeSet::ALL);
+        for (name, set) in ATTRIBUTES.iter().zip(ATTRIBUTE_SETS).skip(2) {
+            let named = Attribute::EACH.iter().filter(|attribute| set.has(**attribute)).map(|a| format!("{a:?}"));
+            assert_eq!(named.collect::<Vec<_>>().join(" ").to_lowercase(), name.replace('_', "").to_lowercase());
         }
     }
 
     #[test]
     fn an_image_is_given_once_in_one_of_two_ways() {
-        let image = |json: &str| parse::<DetectFacesRequest>(&format!(r#"{{"Image":{json}}}"#));
+        let image = |json: &str| Ok(parse::<DetectFacesRequest>(&format!(r#"{{"Image":{json}}}"#))?.0);
         let object = r#""S3Object":{"Bucket":"photos","Name":"a/b c.jpg","Version":"v1"}"#;
         let Some(ImageSource::S3(found)) = image(&format!("{{{object}}}")).unwrap() else { panic!() };
         assert_eq!((found.arn().as_str(), found.action()), ("arn:aws:s3:::photos/a/b c.jpg", "s3:GetObjectVersion"));
@@ -1169,7 +1287,7 @@ mod tests {
 
     #[test]
     fn blobs_are_base64_with_or_without_escapes() {
-        let image = parse::<DetectFacesRequest>(r#"{"Image":{"Bytes":"\/\/\/\/"}}"#).unwrap();
+        let (image, _) = parse::<DetectFacesRequest>(r#"{"Image":{"Bytes":"\/\/\/\/"}}"#).unwrap();
         assert_eq!(image, inline(&[255, 255, 255]));
         for bad in [r#"{"Image":{"Bytes":"@@@"}}"#, r#"{"Image":{"Bytes":7}}"#, r#"{"Image":{"Bytes":"aGk"}}"#] {
             assert!(serde_json::from_str::<DetectFacesRequest>(bad).is_err(), "{bad}");

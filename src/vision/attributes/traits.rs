@@ -1,0 +1,94 @@
+//! The project's own net of traits (`docs/attribute-model.md`): beard, mustache, glasses, smile, mouth, and how male a face looks.
+
+use fast_image_resize::Resizer;
+
+use crate::domain::{Judgement, Percent};
+use crate::vision::alignment::aligned_crop;
+use crate::vision::decode::Photo;
+use crate::vision::net::{CropFormat, CropNet};
+use crate::vision::pack::TraitsSpec;
+use crate::vision::runtime::{Runtime, RuntimeError};
+
+use super::mesh::Place;
+
+/// What the net judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trait {
+    Beard,
+    Mustache,
+    Eyeglasses,
+    Sunglasses,
+    Smile,
+    MouthOpen,
+    Male,
+}
+
+impl Trait {
+    /// The name in the manifest.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Beard => "beard",
+            Self::Mustache => "mustache",
+            Self::Eyeglasses => "eyeglasses",
+            Self::Sunglasses => "sunglasses",
+            Self::Smile => "smile",
+            Self::MouthOpen => "mouth_open",
+            Self::Male => "male",
+        }
+    }
+}
+
+const EACH: [Trait; 7] =
+    [Trait::Beard, Trait::Mustache, Trait::Eyeglasses, Trait::Sunglasses, Trait::Smile, Trait::MouthOpen, Trait::Male];
+
+/// The chances (0 to 100) of a yes, by [`Trait`].
+#[derive(Clone, Copy, Debug)]
+pub struct Chances([f32; EACH.len()]);
+
+impl Chances {
+    /// The chance of a yes.
+    pub fn chance(&self, kind: Trait) -> f32 {
+        self.0[kind as usize]
+    }
+
+    /// The judgement that follows.
+    pub fn judgement(&self, kind: Trait) -> Judgement {
+        Judgement::of_chance(Percent::clamped(self.chance(kind)))
+    }
+}
+
+/// The net of one worker.
+pub struct Traits {
+    net: CropNet,
+    spec: TraitsSpec,
+    /// Where each trait stands among the net's numbers.
+    places: [usize; EACH.len()],
+}
+
+impl Traits {
+    /// Loads the graph.
+    pub fn new(runtime: &Runtime, graph: &[u8], spec: TraitsSpec) -> Result<Self, RuntimeError> {
+        let places = EACH.map(|kind| spec.place(kind.name()).expect("the manifest has a curve for each trait"));
+        let net = CropNet::new(runtime, "net of traits", graph, CropFormat::plain(spec.input_size))?;
+        Ok(Self { net, spec, places })
+    }
+
+    /// The chances of each of these faces.
+    pub fn of(&mut self, photo: &Photo, faces: &[Place<'_>], resizer: &mut Resizer) -> ort::Result<Vec<Chances>> {
+        let side = self.spec.input_size;
+        let blank = || vec![0; 3 * (side * side) as usize];
+        // Faces whose landmarks coincide were dropped before: there is always a crop.
+        let crop =
+            |place: &Place<'_>| aligned_crop(photo, place.1, &self.spec.template, side, resizer).unwrap_or_else(blank);
+        let crops: Vec<Vec<u8>> = faces.iter().map(crop).collect();
+        let crops: Vec<&[u8]> = crops.iter().map(Vec::as_slice).collect();
+        let logits = self.net.run(&crops, ["logits"])?;
+        if logits.iter().any(|[numbers]| numbers.len() != self.spec.curves.len()) {
+            return Err(ort::Error::new("the net of traits has another number of outputs than the manifest says"));
+        }
+        let chances = |[numbers]: &[Vec<f32>; 1]| {
+            Chances(self.places.map(|k| self.spec.curves[k].curve.percent(numbers[k]).get()))
+        };
+        Ok(logits.iter().map(chances).collect())
+    }
+}
