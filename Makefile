@@ -98,10 +98,15 @@ bench-detection: build setup-tests  ## Which faces are found, by their size (ARG
 bench-quality: build setup-tests  ## What each level of the quality filter leaves out (ARGS=accurate)
 	@$(TEST_PYTHON) benches/quality.py $(ARGS)
 
-train-attributes:  ## Train models/traits.onnx anew: DATA=folder with crops.zip and labels.csv (a download of PyTorch; some 20 minutes)
-	$(PYTHON) -m venv .venv-training
-	.venv-training/bin/pip install --quiet --require-hashes -r training/requirements.txt
-	cd training && ../.venv-training/bin/python train.py --data "$(abspath $(or $(DATA),$(error say where the data is: make train-attributes DATA=...)))" --out ../target/traits.onnx
+train-attributes: .venv-train/installed  ## Train models/traits.onnx anew: DATA=folder with crops.zip and labels.csv (CelebA, research only)
+	@.venv-train/bin/python training/train.py --data "$(or $(DATA),$(error say where the crops are: make train-attributes DATA=folder))" \
+	  --out "$$REKOLLECT_MODELS_DIR/traits.onnx" $(ARGS)
+
+.venv-train/installed: training/requirements.txt
+	@printf '== Python packages for training (PyTorch: several GB)\n'
+	@rm -rf .venv-train && $(PYTHON) -m venv .venv-train
+	@.venv-train/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r training/requirements.txt
+	@touch $@
 
 gallery: build setup-tests  ## Draw what is found on photos, for a look: a page in gallery/ (DIR=folder of photos)
 	@$(TEST_PYTHON) tests/gallery.py $(if $(DIR),"$(DIR)") $(ARGS)
@@ -117,7 +122,7 @@ fuzz: tools  ## Fuzz the parsers of requests, signatures and policies, a minute 
 	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
 
 clean:  ## Remove what was built and fetched, but not data
-	rm -rf target .venv-test .venv-models models/.cache models/runtime $(filter-out models/traits.onnx,$(wildcard models/*.onnx)) tests/photos tests/clients/js/node_modules
+	rm -rf target .venv-test .venv-train .venv-models models/.cache models/runtime $(filter-out models/traits.onnx,$(wildcard models/*.onnx)) tests/photos tests/clients/js/node_modules
 
 tools:
 	@command -v cargo > /dev/null || { echo 'cargo is missing: install a Rust toolchain with rustup'; exit 1; }

@@ -263,9 +263,9 @@ def life(world):
     (joe,) = index(image("biden.jpg"), "joe")
     call("IndexFaces", **here, Image={"Bytes": blob(blank(80, 80))})
     call("DetectFaces", Image=image("obama.jpg"))
-    call("DetectFaces", Image=stored("sample1.jpg"), Attributes=["ALL"])
+    call("DetectFaces", Image=stored("sample5.jpg"), Attributes=["ALL"])
     call("CompareFaces", SourceImage=image("obama.jpg"), TargetImage=stored("obama2.jpg"), SimilarityThreshold=50, QualityFilter="LOW")
-    call("CompareFaces", SourceImage=image("obama.jpg"), TargetImage=image("biden.jpg"))
+    call("CompareFaces", SourceImage=image("sample1.jpg"), TargetImage=image("sample3.jpg"))
 
     for name in ("barack", "joe", "empty"):
         call("CreateUser", **here, UserId=name, ClientRequestToken=f"create-{name}")
