@@ -136,7 +136,8 @@ def runtime_item(manifest: dict, models_dir: Path) -> Item:
 def model_items(manifest: dict, packs: list[dict], models_dir: Path) -> list[Item]:
     """What these packs name, and the attribute models, which every pack uses."""
     names = [role["file"] for pack in packs for role in pack.values() if isinstance(role, dict) and "file" in role]
-    names += manifest.get("attributes", {}).values()
+    # A role that the server knows more about than a file's name is a table.
+    names += [role["file"] if isinstance(role, dict) else role for role in manifest.get("attributes", {}).values()]
     items = []
     for name in dict.fromkeys(names):
         file = manifest["file"][name]
