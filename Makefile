@@ -29,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality bench-signatures gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality bench-orientation bench-signatures gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -97,6 +97,9 @@ bench-detection: build setup-tests  ## Which faces are found, by their size (ARG
 
 bench-quality: build setup-tests  ## What each level of the quality filter leaves out (ARGS=accurate)
 	@$(TEST_PYTHON) benches/quality.py $(ARGS)
+
+bench-orientation: build setup-tests  ## How often a turned photo is told to be turned, and still recognised
+	@$(TEST_PYTHON) benches/orientation.py $(ARGS)
 
 train-attributes: .venv-train/installed  ## Train models/traits.onnx anew: DATA=folder with crops.zip and labels.csv (CelebA, research only)
 	@.venv-train/bin/python training/train.py --data "$(or $(DATA),$(error say where the crops are: make train-attributes DATA=folder))" \

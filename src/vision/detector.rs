@@ -7,8 +7,6 @@
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::domain::OrientationCorrection;
-
 use super::affine::Affine;
 use super::alignment::warped_crop;
 use super::decode::Photo;
@@ -52,18 +50,21 @@ const REFINE_BOX: f32 = 256.0;
 const REFINE_MIN_SCORE: f32 = 0.5;
 const REFINE_MIN_IOU: f32 = 0.3;
 
-/// A face with this score stands upright: a turned one reaches less.
-const UPRIGHT_FROM_SCORE: f32 = 0.925;
-/// So much surer has a face in another turn to be than the surest one in the image as it was sent.
-const UPRIGHT_BONUS: f32 = 0.02;
-/// The long sides of the looks at other turns: a coarse one, and a finer one where the coarse ones see nobody.
-const TURNED_SIDES: [u32; 2] = [320, 640];
+/// What is less sure than this is not looked at.
+const HINT_FROM_SCORE: f32 = 0.1;
+/// Hints kept of a pass, and the cells that they are sought among.
+const HINTS: usize = 12;
+const HINT_CELLS: usize = 300;
+
+/// The passes over one photo so far, by their size and the photo's orientation: none is made twice.
+#[derive(Default)]
+pub(super) struct Seen(Vec<(u32, Orientation, Pass)>);
 
 /// The detector of one worker.
 pub struct Detector {
     yunet: Yunet,
     spec: DetectorSpec,
-    resizer: Resizer,
+    pub(super) resizer: Resizer,
 }
 
 impl Detector {
@@ -72,62 +73,62 @@ impl Detector {
         Ok(Self { yunet: Yunet::new(runtime, graph)?, spec, resizer: Resizer::new() })
     }
 
-    /// Every face of an image that may lie on its side or its head, and how it does: the photo's orientation becomes the likeliest.
-    ///
-    /// YuNet is surest of upright faces: the turn with the surest face wins, and a face that is sure enough ends the search at once.
-    pub fn detect_any_way_up(&mut self, photo: &mut Photo) -> ort::Result<(Vec<Detection>, OrientationCorrection)> {
-        let upright = self.detect(photo)?;
-        let surest = upright.iter().map(|face| face.score).fold(0.0, f32::max);
-        if surest >= UPRIGHT_FROM_SCORE {
-            return Ok((upright, OrientationCorrection::Rotate0));
-        }
-        let mut likeliest = (surest + UPRIGHT_BONUS, OrientationCorrection::Rotate0);
-        for side in TURNED_SIDES {
-            for correction in OrientationCorrection::EACH.into_iter().skip(1) {
-                photo.orientation = Orientation::needing(correction);
-                let score = self.surest(photo, side)?;
-                if score >= self.spec.score_threshold && score > likeliest.0 {
-                    likeliest = (score, correction);
-                }
-            }
-            // A closer look only where nobody was seen.
-            if likeliest.0 >= self.spec.score_threshold {
-                break;
-            }
-        }
-        photo.orientation = Orientation::needing(likeliest.1);
-        match likeliest.1 {
-            OrientationCorrection::Rotate0 => Ok((upright, OrientationCorrection::Rotate0)),
-            correction => Ok((self.detect(photo)?, correction)),
-        }
-    }
-
-    /// The score of the surest face of one pass; 0 when it has none.
-    fn surest(&mut self, photo: &Photo, side: u32) -> ort::Result<f32> {
-        let (width, height) = photo.size();
-        let side = side.min(width.max(height).saturating_mul(MAX_ENLARGEMENT));
-        Ok(self.pass(photo, side)?.faces.iter().map(|face| face.score).fold(0.0, f32::max))
-    }
-
     /// Every face of the image, in pixel coordinates of the upright image, in no order.
     pub fn detect(&mut self, photo: &Photo) -> ort::Result<Vec<Detection>> {
-        let (width, height) = photo.size();
-        let long = width.max(height);
-        let enlarged = long.saturating_mul(MAX_ENLARGEMENT);
-        // Only the coarse pass over a small image enlarges it: that costs little.
+        self.detect_further(photo, &mut Seen::default())
+    }
+
+    /// The same, after some passes were made.
+    pub(super) fn detect_further(&mut self, photo: &Photo, seen: &mut Seen) -> ort::Result<Vec<Detection>> {
+        let long = long_side(photo);
         let mut sides: Vec<u32> = self.spec.long_sides.iter().map(|side| (*side).min(long)).collect();
-        sides.extend(self.spec.long_sides.first().map(|side| (*side).min(enlarged)));
+        sides.push(self.coarse_side(photo));
         sides.sort_unstable();
         sides.dedup();
         let mut passes = Vec::new();
         for side in sides {
-            passes.push(self.pass(photo, side)?);
+            passes.push(self.look(photo, side, seen)?.clone());
         }
-        let tiny_side = self.spec.tiny_faces_side.min(enlarged);
+        let tiny_side = self.spec.tiny_faces_side.min(long.saturating_mul(MAX_ENLARGEMENT));
         if passes.last().is_some_and(|finest| finest.hints_at_tiny_faces && finest.side < tiny_side) {
             passes.push(self.pass(photo, tiny_side)?);
         }
         Ok(without_parts(first_of_overlapping(trusted(passes), self.spec.nms_iou)))
+    }
+
+    /// The long side of the coarse pass: only that one enlarges a small image, which costs little.
+    pub(super) fn coarse_side(&self, photo: &Photo) -> u32 {
+        let enlarged = long_side(photo).saturating_mul(MAX_ENLARGEMENT);
+        self.spec.long_sides.first().map_or(enlarged, |side| enlarged.min(*side))
+    }
+
+    /// The long side of the finest pass that every image gets.
+    pub(super) fn fine_side(&self, photo: &Photo) -> u32 {
+        self.spec.long_sides.last().map_or(long_side(photo), |side| long_side(photo).min(*side))
+    }
+
+    /// The pass over the photo as it is turned now, unless it was made before.
+    pub(super) fn look<'s>(&mut self, photo: &Photo, side: u32, seen: &'s mut Seen) -> ort::Result<&'s Pass> {
+        let is_it =
+            |(made, orientation, _): &(u32, Orientation, Pass)| *made == side && *orientation == photo.orientation;
+        let place = match seen.0.iter().position(is_it) {
+            Some(place) => place,
+            None => {
+                seen.0.push((side, photo.orientation, self.pass(photo, side)?));
+                seen.0.len() - 1
+            }
+        };
+        Ok(&seen.0[place].2)
+    }
+
+    /// Whatever may be a face in pixels of this size, in coordinates of their upright form.
+    pub(super) fn candidates(
+        &mut self,
+        pixels: &[u8],
+        size: (u32, u32),
+        orientation: Orientation,
+    ) -> ort::Result<Vec<Detection>> {
+        self.yunet.candidates(pixels, size, orientation, HINT_FROM_SCORE)
     }
 
     /// The landmarks of a face, measured anew in an upright crop if the face is tilted more than the detector said.
@@ -156,8 +157,12 @@ impl Detector {
         let small = (scaled(stored.0), scaled(stored.1));
         let resized = self.resize(photo, small);
         let pixels = resized.as_ref().map_or(photo.stored.as_raw().as_slice(), Image::buffer);
-        let mut candidates = self.yunet.candidates(pixels, small, photo.orientation, TINY_FROM_SCORE)?;
-        let hints_at_tiny_faces = candidates.iter().any(|hint| hint.seen <= TINY_TO);
+        let mut candidates = self.candidates(pixels, small, photo.orientation)?;
+        let hints_at_tiny_faces = candidates.iter().any(|hint| hint.seen <= TINY_TO && hint.score >= TINY_FROM_SCORE);
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let surest = candidates.iter().take(HINT_CELLS).copied().collect();
+        let mut hints = first_of_overlapping(surest, self.spec.nms_iou);
+        hints.truncate(HINTS);
         candidates.retain(|face| face.score >= self.spec.score_threshold);
         // Pixel centres of the small image on those of the whole one.
         let (full, upright) = (photo.size(), photo.orientation.turn_size(small));
@@ -169,7 +174,8 @@ impl Detector {
             Detection { rect, landmarks: face.landmarks.map(point), ..face }
         };
         let faces = elect(candidates, self.spec.nms_iou).into_iter().map(to_full).collect();
-        Ok(Pass { side, faces, hints_at_tiny_faces })
+        let hints = hints.into_iter().map(to_full).collect();
+        Ok(Pass { side, faces, hints, hints_at_tiny_faces })
     }
 
     /// The landmarks of the face in a crop that is turned by its roll.
@@ -207,13 +213,21 @@ impl Detector {
 }
 
 /// What one pass saw.
-struct Pass {
+#[derive(Clone)]
+pub(super) struct Pass {
     /// The long side of its input, in pixels.
     side: u32,
     /// In pixel coordinates of the upright image, best score first.
     faces: Vec<Detection>,
+    /// The surest things that may be faces, as the cells see them, best score first.
+    pub(super) hints: Vec<Detection>,
     /// Whether there may be faces that a larger input would show.
     hints_at_tiny_faces: bool,
+}
+
+fn long_side(photo: &Photo) -> u32 {
+    let (width, height) = photo.size();
+    width.max(height)
 }
 
 /// What each pass (coarsest first) is good at, finest first: where two passes see a face, the finer one places it better.
@@ -305,7 +319,8 @@ mod tests {
     #[test]
     fn each_pass_is_trusted_with_what_it_is_good_at() {
         let seen = |seen: f32, score: f32| Detection { seen, ..face(0.0, 10.0, score) };
-        let pass = |side: u32, faces: Vec<Detection>| Pass { side, faces, hints_at_tiny_faces: false };
+        let pass =
+            |side: u32, faces: Vec<Detection>| Pass { side, faces, hints: Vec::new(), hints_at_tiny_faces: false };
         let score = |passes: Vec<Pass>| trusted(passes).iter().map(|face| face.score).collect::<Vec<_>>();
         // A single pass has to do for everything.
         assert_eq!(score(vec![pass(320, vec![seen(10.0, 0.7), seen(500.0, 0.71)])]), [0.7, 0.71]);

@@ -18,6 +18,7 @@ mod pipeline;
 mod pose;
 mod quality;
 mod runtime;
+mod turn;
 mod yunet;
 
 pub use calibration::Calibration;

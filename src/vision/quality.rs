@@ -31,17 +31,25 @@ const BRIGHTNESS: [[f32; 2]; 11] = [
     [255.0, 100.0],
 ];
 
-/// From the logarithm (base 10) of fine over middling detail; a face of 200 px in focus comes to 94, one of 20 px to 16.
-const SHARPNESS: [[f32; 2]; 9] = [
-    [-2.2, 0.0],
-    [-2.0, 6.0],
-    [-1.8, 18.0],
-    [-1.6, 40.0],
-    [-1.4, 62.0],
-    [-1.2, 80.0],
-    [-1.0, 90.0],
-    [-0.8, 96.0],
-    [-0.5, 100.0],
+/// Eyes, nose and mouth, where a face has its edges: what lies within so many pixels of a landmark.
+const NEAR: f32 = 13.0;
+/// Added to mean and deviation of luma, so that noise in the dark is no detail.
+const DARK: f32 = 4.0;
+const FLAT: f32 = 2.0;
+
+/// From the logarithm (base 10) of fine detail over light and contrast; a face of 200 px in focus comes to 91, one of 20 px to 25.
+const SHARPNESS: [[f32; 2]; 11] = [
+    [-2.6, 0.0],
+    [-2.3, 8.0],
+    [-2.1, 17.0],
+    [-1.93, 31.0],
+    [-1.8, 46.0],
+    [-1.7, 58.0],
+    [-1.58, 74.0],
+    [-1.46, 87.0],
+    [-1.36, 94.0],
+    [-1.2, 98.0],
+    [-0.9, 100.0],
 ];
 
 /// Brightness and sharpness of an aligned crop (8-bit RGB, [`SIDE`] squared, [`TEMPLATE`]).
@@ -54,14 +62,26 @@ pub fn measure(crop: &[u8]) -> Quality {
     // Sensor noise and JPEG's grain live in single pixels: a [1 2 1] kernel takes them out before detail is measured.
     let smooth = blur(&luma, &[0.25, 0.5, 0.25]);
     let less = blur(&smooth, &gaussian(1.2));
-    let band = (blur(&luma, &gaussian(2.4)), blur(&luma, &gaussian(4.8)));
-    let fine = mean(20..92, 24..104, |at| (smooth[at] - less[at]).powi(2));
-    let middling = mean(20..92, 24..104, |at| (band.0[at] - band.1[at]).powi(2)) + 1.0;
-    let detail = (fine / middling).max(f32::MIN_POSITIVE).log10();
+    let near = near_landmarks();
+    let mean_near = |value: &dyn Fn(usize) -> f32| near.iter().map(|at| value(*at)).sum::<f32>() / near.len() as f32;
+    let light = mean_near(&|at| luma[at]);
+    let contrast = mean_near(&|at| (luma[at] - light).powi(2)).sqrt();
+    // The mean of roots, squared: many faint edges count, and the few strong ones of a frame of glasses do not decide.
+    let fine = mean_near(&|at| (smooth[at] - less[at]).abs().sqrt()).powi(2);
+    let detail = (fine / ((light + DARK) * (contrast + FLAT)).sqrt()).max(f32::MIN_POSITIVE).log10();
     Quality {
         brightness: Percent::clamped(interpolate(&BRIGHTNESS, brightness, 0, 1)),
         sharpness: Percent::clamped(interpolate(&SHARPNESS, detail, 0, 1)),
     }
+}
+
+/// The pixels within [`NEAR`] of a landmark.
+fn near_landmarks() -> Vec<usize> {
+    let is_near = |at: &usize| {
+        let (x, y) = ((at % N) as f32, (at / N) as f32);
+        TEMPLATE.iter().any(|landmark| (x - landmark[0]).hypot(y - landmark[1]) <= NEAR)
+    };
+    (0..N * N).filter(is_near).collect()
 }
 
 fn mean(columns: std::ops::Range<usize>, rows: std::ops::Range<usize>, value: impl Fn(usize) -> f32) -> f32 {

@@ -49,8 +49,11 @@ def test_quality_and_pose_follow_the_picture(client, photo):
     face = detected(client, image)
     darker, darkest = (detected(client, ImageEnhance.Brightness(image).enhance(factor)) for factor in (0.6, 0.3))
     assert face["Quality"]["Brightness"] > darker["Quality"]["Brightness"] > darkest["Quality"]["Brightness"]
-    softer, softest = (detected(client, image.filter(ImageFilter.GaussianBlur(image.width / width))) for width in (400, 100))
-    assert face["Quality"]["Sharpness"] > softer["Quality"]["Sharpness"] > softest["Quality"]["Sharpness"]
+    upright = ImageOps.contain(image, (round(200 / face["BoundingBox"]["Height"]),) * 2)  # the face is some 200 px high
+    blurred = [detected(client, upright.filter(ImageFilter.GaussianBlur(deviation)))["Quality"]["Sharpness"] for deviation in range(7)]
+    assert blurred == sorted(blurred, reverse=True) and blurred[0] - blurred[-1] > 40, blurred
+    smaller = [detected(client, ImageOps.scale(upright, height / 200))["Quality"]["Sharpness"] for height in (200, 150, 100, 60)]
+    assert smaller == sorted(smaller, reverse=True) and smaller[0] - smaller[-1] > 5, smaller
 
     mirrored = detected(client, ImageOps.mirror(image))["Pose"]
     assert abs(face["Pose"]["Yaw"]) > 2
