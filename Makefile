@@ -29,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-detection bench-quality bench-orientation bench-signatures gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-orientation bench-signatures gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -91,6 +91,9 @@ accuracy: build .venv-test/installed  ## Accuracy on labelled pairs in the LFW l
 
 bench: build setup-tests  ## Speed, start and memory, next to the floor (ARGS="--pack accurate")
 	@$(TEST_PYTHON) benches/bench.py $(ARGS)
+
+bench-attributes: build setup-tests  ## What the attributes are worth, and cost (DATA=folder with crops.zip and labels.csv)
+	@$(TEST_PYTHON) benches/attributes.py $(DATA) $(ARGS)
 
 bench-detection: build setup-tests  ## Which faces are found, by their size (ARGS=accurate)
 	@$(TEST_PYTHON) benches/detection.py $(ARGS)

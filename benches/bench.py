@@ -19,11 +19,10 @@ from pathlib import Path
 
 import numpy
 import onnxruntime
+import photos
 import simplejpeg
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
-import pictures  # noqa: E402
 from servers import BINARY, MODELS, ROOT, Server  # noqa: E402
 
 try:
@@ -31,7 +30,6 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-PHOTOS = Path(os.environ.get("REKOLLECT_TEST_PHOTOS", ROOT / "tests/photos"))
 FULL_HD = (1920, 1080)
 COLLECTION = "bench"
 WARM_UP = 20
@@ -51,7 +49,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         starts, idle = measure_starts(Path(folder), options.pack)
         with Server(Path(folder) / "load", pack=options.pack) as server:
-            data, source = one_face_photo(server.client)
+            data, source = photos.one_face(server.client, FULL_HD)
             calls, floors = measure_index_faces(server, pack, data, options.calls)
             busy = resident_megabytes(server)
     embedder, detector = measure_bare_models(pack, options.calls)
@@ -87,19 +85,6 @@ def bare_model(path):
 
 def blank_input(width, height):
     return numpy.zeros((1, 3, -(-height // 32) * 32, -(-width // 32) * 32), numpy.float32)
-
-
-def one_face_photo(client):
-    """A Full HD JPEG with one face, cut out of a photo of the tests."""
-    for path in sorted(PHOTOS.glob("*.jpg")):
-        image = Image.open(path).convert("RGB")
-        height = round(image.width * FULL_HD[1] / FULL_HD[0])
-        if height > image.height:
-            continue
-        data = pictures.saved(image.crop((0, 0, image.width, height)).resize(FULL_HD, Image.Resampling.LANCZOS), quality=90)
-        if len(client.detect_faces(Image={"Bytes": data})["FaceDetails"]) == 1:
-            return data, path.name
-    sys.exit(f"no photo in {PHOTOS} gives a picture with one face: python3 models/setup.py --photos tests/photos")
 
 
 def measure_index_faces(server, pack, data, count):

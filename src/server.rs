@@ -138,7 +138,15 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     let with_traits = settings.attribute_model == Switch::On;
     // Loading weights is work of a second core while the store opens.
     let loading = tokio::task::spawn_blocking(move || -> Result<_, Box<dyn Error + Send + Sync>> {
-        let pack = Manifest::read(&models_dir)?.load(&models_dir, pack_name.as_deref(), with_traits)?;
+        let manifest = Manifest::read(&models_dir)?;
+        let pack = manifest.load(&models_dir, pack_name.as_deref(), with_traits)?;
+        if with_traits {
+            let licence = &manifest.file(&manifest.attributes.traits.file)?.licence;
+            tracing::info!(
+                licence,
+                "beard, mustache, glasses, smile, mouth and gender come from the net of traits; REKOLLECT_ATTRIBUTE_MODEL=off serves without it"
+            );
+        }
         let runtime = Runtime::load(library.as_deref(), &models_dir)?;
         let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((engine, pack.pack))

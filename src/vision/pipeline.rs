@@ -33,9 +33,17 @@ pub struct DetectedFace {
     pub(super) rect: [f32; 4],
     /// Its five landmarks in pixels of the upright image.
     pub(super) points: [[f32; 2]; 5],
-    /// The aligned crop that quality is measured on.
-    pub(super) quality_crop: Vec<u8>,
+    /// The embedder's aligned crop.
     crop: Vec<u8>,
+    /// The one that quality is measured on, where it is another.
+    quality_crop: Option<Vec<u8>>,
+}
+
+impl DetectedFace {
+    /// The aligned crop that quality is measured on.
+    pub(super) fn quality_crop(&self) -> &[u8] {
+        self.quality_crop.as_ref().unwrap_or(&self.crop)
+    }
 }
 
 /// What an image shows.
@@ -140,8 +148,8 @@ impl Pipeline {
             short_side: detection.rect[2].min(detection.rect[3]),
             rect: detection.rect,
             points: detection.landmarks,
-            quality_crop: quality_crop.unwrap_or_else(|| embedder_crop.clone()),
             crop: embedder_crop,
+            quality_crop,
         })
     }
 }

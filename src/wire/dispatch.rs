@@ -1,7 +1,7 @@
 //! From `X-Amz-Target` to an operation and back, and the one log line of a request.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -14,12 +14,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::access::{Claimant, Principal, SignedRequest, action, authorize};
+use crate::access::{Principal, SignedRequest, action, authorize};
 use crate::domain::{Fault, Operation};
-use crate::operations::Call;
+use crate::operations::{self, Call};
 use crate::telemetry::{Stage, Stages};
 
-use super::body::{Digest, Received, discard, receive, unpack};
+use super::body::{Received, discard, receive, unpack};
 use super::errors::Rejection;
 use super::router::Front;
 use super::shapes::{self, Input};
@@ -40,9 +40,9 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let name = target.strip_prefix("RekognitionService.").unwrap_or_default();
     // The rest of a longer name would only fill the log.
     let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
-    let caller = Caller::default();
+    let mut caller = None;
     // A panic is a bug and costs one call, with an answer and a line in the log, and not the connection without either.
-    let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &caller));
+    let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &mut caller));
     let outcome = answer.catch_unwind().await.unwrap_or_else(|_| Err(Fault::internal("answering")("a panic").into()));
     let (status, code, body, detail) = match outcome {
         Ok(body) => (StatusCode::OK, None, body, None),
@@ -51,7 +51,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
             (reply.status, Some(reply.code), reply.body.to_string().into_bytes(), rejection.detail())
         }
     };
-    let line = Line { operation: name, caller: caller.name(), status, code, request_id: &request_id, started, detail };
+    let line = Line { operation: name, caller, status, code, request_id: &request_id, started, detail };
     line.log(&stages);
     let request_id = HeaderValue::try_from(request_id).expect("a UUID is a header value");
     (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response()
@@ -63,20 +63,14 @@ async fn answer(
     parts: &Parts,
     body: Body,
     stages: &Stages,
-    caller: &Caller,
+    caller: &mut Option<String>,
 ) -> Result<Vec<u8>, Rejection> {
     let head = head_of(parts);
-    let (proof, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
+    let (principal, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
     let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
-    let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await;
-    match (name.parse(), body) {
-        (Ok(operation), Ok(body)) => run(Admission { front, proof, stages, operation, body }).await,
-        // Nobody is told what is wrong before it is known who asks.
-        (operation, body) => {
-            proof.principal().await?;
-            Err(operation.err().map(Rejection::from).or(body.err()).unwrap_or(Rejection::UnknownOperation))
-        }
-    }
+    let operation = name.parse()?;
+    let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await?;
+    run(Admission { front, principal, stages, operation, body }).await
 }
 
 /// The head of a request as its signature sees it.
@@ -85,47 +79,17 @@ pub fn head_of(parts: &Parts) -> SignedRequest<'_> {
     SignedRequest::new(parts.method.as_str(), parts.uri.path(), parts.uri.query().unwrap_or_default(), headers)
 }
 
-/// For the log: the name of the key that is claimed, and after the proof that of the principal. Empty where nobody has to say.
-#[derive(Default)]
-pub struct Caller(OnceLock<String>, OnceLock<String>);
-
-impl Caller {
-    fn name(&self) -> Option<String> {
-        self.1.get().or(self.0.get()).cloned()
-    }
-}
-
-/// What is left to do before it is known who sent a request.
-pub struct Proof<'a> {
-    claimant: Claimant<'a>,
-    digest: Digest,
-    stages: &'a Stages,
-    caller: &'a Caller,
-}
-
-impl Proof<'_> {
-    /// Who sent the request.
-    pub async fn principal(self) -> Result<Arc<Principal>, Rejection> {
-        let Self { claimant, digest, stages, caller } = self;
-        let unproven = claimant.access_key_id().is_some();
-        let proving = async { Ok::<_, Rejection>(claimant.prove(&digest.wait().await?)?) };
-        let principal = stages.time_async(Stage::Authenticate, proving).await?;
-        if unproven {
-            let _ = caller.1.set(principal.arn());
-        }
-        Ok(principal)
-    }
-}
-
-/// Receives the body of a request whose head names a key that there is. Of other bodies nothing is kept.
+/// Receives the body of a request whose head names a key that there is, and makes sure that the key's owner sent it. Of other bodies
+/// nothing is kept, and of this one nothing is read before the proof. `caller`, for the log: the name of the key that is claimed, and
+/// after the proof that of the principal; empty where nobody has to say.
 pub async fn admit<'a>(
     front: &'a Front,
-    head: &'a SignedRequest<'a>,
+    head: &SignedRequest<'_>,
     headers: &HeaderMap,
     body: Body,
-    stages: &'a Stages,
-    caller: &'a Caller,
-) -> Result<(Proof<'a>, Received<'a>), Rejection> {
+    stages: &Stages,
+    caller: &mut Option<String>,
+) -> Result<(Arc<Principal>, Received<'a>), Rejection> {
     let claimant = match stages.time(Stage::Authenticate, || front.access.identify(head)) {
         Ok(claimant) => claimant,
         Err(refusal) => {
@@ -133,121 +97,80 @@ pub async fn admit<'a>(
             return Err(refusal.into());
         }
     };
-    if let Some(key) = claimant.access_key_id() {
-        let _ = caller.0.set(key.to_owned());
+    *caller = claimant.access_key_id().map(str::to_owned);
+    let body = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
+    let principal = stages.time(Stage::Authenticate, || claimant.prove(&body.sha256))?;
+    if let Some(name) = caller {
+        *name = principal.arn();
     }
-    let (body, digest) = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
-    Ok((Proof { claimant, digest, stages, caller }, body))
+    Ok((principal, body))
 }
 
 /// A request that is about to be understood.
 struct Admission<'a> {
     front: &'a Front,
-    proof: Proof<'a>,
+    principal: Arc<Principal>,
     stages: &'a Stages,
     operation: Operation,
     body: Received<'a>,
 }
 
+/// Each operation with its request, its reply and what runs it.
+macro_rules! of_operation {
+    ($operation:expr, $with:ident) => {
+        match $operation {
+            Operation::AssociateFaces => $with!(AssociateFacesRequest, AssociateFacesResponse, associate_faces),
+            Operation::CompareFaces => $with!(CompareFacesRequest, CompareFacesResponse, compare_faces),
+            Operation::CreateCollection => $with!(CreateCollectionRequest, CreateCollectionResponse, create_collection),
+            Operation::CreateUser => $with!(UserRequest, EmptyResponse, create_user),
+            Operation::DeleteCollection => $with!(CollectionRequest, DeleteCollectionResponse, delete_collection),
+            Operation::DeleteFaces => $with!(DeleteFacesRequest, DeleteFacesResponse, delete_faces),
+            Operation::DeleteUser => $with!(UserRequest, EmptyResponse, delete_user),
+            Operation::DescribeCollection => $with!(CollectionRequest, DescribeCollectionResponse, describe_collection),
+            Operation::DetectFaces => $with!(DetectFacesRequest, DetectFacesResponse, detect_faces),
+            Operation::DisassociateFaces => {
+                $with!(DisassociateFacesRequest, DisassociateFacesResponse, disassociate_faces)
+            }
+            Operation::IndexFaces => $with!(IndexFacesRequest, IndexFacesResponse, index_faces),
+            Operation::ListCollections => $with!(ListCollectionsRequest, ListCollectionsResponse, list_collections),
+            Operation::ListFaces => $with!(ListFacesRequest, ListFacesResponse, list_faces),
+            Operation::ListTagsForResource => {
+                $with!(ListTagsForResourceRequest, ListTagsForResourceResponse, list_tags_for_resource)
+            }
+            Operation::ListUsers => $with!(ListUsersRequest, ListUsersResponse, list_users),
+            Operation::SearchFaces => $with!(SearchFacesRequest, SearchFacesResponse, search_faces),
+            Operation::SearchFacesByImage => {
+                $with!(SearchFacesByImageRequest, SearchFacesByImageResponse, search_faces_by_image)
+            }
+            Operation::SearchUsers => $with!(SearchUsersRequest, SearchUsersResponse, search_users),
+            Operation::SearchUsersByImage => {
+                $with!(SearchUsersByImageRequest, SearchUsersByImageResponse, search_users_by_image)
+            }
+            Operation::TagResource => $with!(TagResourceRequest, EmptyResponse, tag_resource),
+            Operation::UntagResource => $with!(UntagResourceRequest, EmptyResponse, untag_resource),
+        }
+    };
+}
+
 /// Runs the operation.
 async fn run(request: Admission<'_>) -> Result<Vec<u8>, Rejection> {
-    use crate::operations as op;
-    match request.operation {
-        Operation::AssociateFaces => {
-            call::<shapes::AssociateFacesRequest, _, shapes::AssociateFacesResponse>(request, op::associate_faces).await
-        }
-        Operation::CompareFaces => {
-            call::<shapes::CompareFacesRequest, _, shapes::CompareFacesResponse>(request, op::compare_faces).await
-        }
-        Operation::CreateCollection => {
-            call::<shapes::CreateCollectionRequest, _, shapes::CreateCollectionResponse>(request, op::create_collection)
-                .await
-        }
-        Operation::CreateUser => call::<shapes::UserRequest, _, shapes::EmptyResponse>(request, op::create_user).await,
-        Operation::DeleteCollection => {
-            call::<shapes::CollectionRequest, _, shapes::DeleteCollectionResponse>(request, op::delete_collection).await
-        }
-        Operation::DeleteFaces => {
-            call::<shapes::DeleteFacesRequest, _, shapes::DeleteFacesResponse>(request, op::delete_faces).await
-        }
-        Operation::DeleteUser => call::<shapes::UserRequest, _, shapes::EmptyResponse>(request, op::delete_user).await,
-        Operation::DescribeCollection => {
-            call::<shapes::CollectionRequest, _, shapes::DescribeCollectionResponse>(request, op::describe_collection)
-                .await
-        }
-        Operation::DetectFaces => {
-            call::<shapes::DetectFacesRequest, _, shapes::DetectFacesResponse>(request, op::detect_faces).await
-        }
-        Operation::DisassociateFaces => {
-            call::<shapes::DisassociateFacesRequest, _, shapes::DisassociateFacesResponse>(
-                request,
-                op::disassociate_faces,
-            )
-            .await
-        }
-        Operation::IndexFaces => {
-            call::<shapes::IndexFacesRequest, _, shapes::IndexFacesResponse>(request, op::index_faces).await
-        }
-        Operation::ListCollections => {
-            call::<shapes::ListCollectionsRequest, _, shapes::ListCollectionsResponse>(request, op::list_collections)
-                .await
-        }
-        Operation::ListFaces => {
-            call::<shapes::ListFacesRequest, _, shapes::ListFacesResponse>(request, op::list_faces).await
-        }
-        Operation::ListTagsForResource => {
-            call::<shapes::ListTagsForResourceRequest, _, shapes::ListTagsForResourceResponse>(
-                request,
-                op::list_tags_for_resource,
-            )
-            .await
-        }
-        Operation::ListUsers => {
-            call::<shapes::ListUsersRequest, _, shapes::ListUsersResponse>(request, op::list_users).await
-        }
-        Operation::SearchFaces => {
-            call::<shapes::SearchFacesRequest, _, shapes::SearchFacesResponse>(request, op::search_faces).await
-        }
-        Operation::SearchFacesByImage => {
-            call::<shapes::SearchFacesByImageRequest, _, shapes::SearchFacesByImageResponse>(
-                request,
-                op::search_faces_by_image,
-            )
-            .await
-        }
-        Operation::SearchUsers => {
-            call::<shapes::SearchUsersRequest, _, shapes::SearchUsersResponse>(request, op::search_users).await
-        }
-        Operation::SearchUsersByImage => {
-            call::<shapes::SearchUsersByImageRequest, _, shapes::SearchUsersByImageResponse>(
-                request,
-                op::search_users_by_image,
-            )
-            .await
-        }
-        Operation::TagResource => {
-            call::<shapes::TagResourceRequest, _, shapes::EmptyResponse>(request, op::tag_resource).await
-        }
-        Operation::UntagResource => {
-            call::<shapes::UntagResourceRequest, _, shapes::EmptyResponse>(request, op::untag_resource).await
-        }
+    macro_rules! called {
+        ($request:ident, $reply:ident, $operation:ident) => {
+            call::<shapes::$request, _, shapes::$reply>(request, operations::$operation).await
+        };
     }
+    of_operation!(request.operation, called)
 }
 
 /// Parses a request, sees whether its sender may make it, runs its operation and encodes the reply.
-///
-/// The body is parsed before its proof is waited for, because the digest of a large one is still being made on another thread: nothing
-/// is done with what it says, and nothing told about it, before the proof.
 async fn call<I: Input, T, O: From<T> + Serialize>(
     request: Admission<'_>,
     run: impl AsyncFnOnce(Call<'_>, I::Command) -> Result<T, Fault>,
 ) -> Result<Vec<u8>, Rejection> {
-    let Admission { front, proof, stages, operation, body } = request;
-    let parsed = stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse());
+    let Admission { front, principal: caller, stages, operation, body } = request;
+    let command = stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse())?;
     // The command has what it needs of it.
     drop(body);
-    let caller = proof.principal().await?;
-    let command = parsed?;
     for (operation, subject) in I::needs(operation, &command) {
         authorize(&caller, &action(operation), &subject.resource(&front.service, &caller.account))?;
     }
@@ -263,29 +186,12 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 
 /// Parses a body as the request of an operation, and forgets it: what fuzzers call.
 pub fn parse(operation: Operation, body: &[u8]) -> Result<(), Rejection> {
-    match operation {
-        Operation::AssociateFaces => from_json::<shapes::AssociateFacesRequest>(body)?.parse().map(drop),
-        Operation::CompareFaces => from_json::<shapes::CompareFacesRequest>(body)?.parse().map(drop),
-        Operation::CreateCollection => from_json::<shapes::CreateCollectionRequest>(body)?.parse().map(drop),
-        Operation::CreateUser | Operation::DeleteUser => from_json::<shapes::UserRequest>(body)?.parse().map(drop),
-        Operation::DeleteCollection | Operation::DescribeCollection => {
-            from_json::<shapes::CollectionRequest>(body)?.parse().map(drop)
-        }
-        Operation::DeleteFaces => from_json::<shapes::DeleteFacesRequest>(body)?.parse().map(drop),
-        Operation::DetectFaces => from_json::<shapes::DetectFacesRequest>(body)?.parse().map(drop),
-        Operation::DisassociateFaces => from_json::<shapes::DisassociateFacesRequest>(body)?.parse().map(drop),
-        Operation::IndexFaces => from_json::<shapes::IndexFacesRequest>(body)?.parse().map(drop),
-        Operation::ListCollections => from_json::<shapes::ListCollectionsRequest>(body)?.parse().map(drop),
-        Operation::ListFaces => from_json::<shapes::ListFacesRequest>(body)?.parse().map(drop),
-        Operation::ListTagsForResource => from_json::<shapes::ListTagsForResourceRequest>(body)?.parse().map(drop),
-        Operation::ListUsers => from_json::<shapes::ListUsersRequest>(body)?.parse().map(drop),
-        Operation::SearchFaces => from_json::<shapes::SearchFacesRequest>(body)?.parse().map(drop),
-        Operation::SearchFacesByImage => from_json::<shapes::SearchFacesByImageRequest>(body)?.parse().map(drop),
-        Operation::SearchUsers => from_json::<shapes::SearchUsersRequest>(body)?.parse().map(drop),
-        Operation::SearchUsersByImage => from_json::<shapes::SearchUsersByImageRequest>(body)?.parse().map(drop),
-        Operation::TagResource => from_json::<shapes::TagResourceRequest>(body)?.parse().map(drop),
-        Operation::UntagResource => from_json::<shapes::UntagResourceRequest>(body)?.parse().map(drop),
+    macro_rules! parsed {
+        ($request:ident, $reply:ident, $operation:ident) => {
+            from_json::<shapes::$request>(body)?.parse().map(drop)
+        };
     }
+    of_operation!(operation, parsed)
 }
 
 fn from_json<I: DeserializeOwned>(body: &[u8]) -> Result<I, Rejection> {

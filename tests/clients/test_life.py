@@ -55,3 +55,13 @@ def test_healthcheck_tells_whether_a_server_is_ready(tmp_path):
         assert subprocess.run(check, timeout=10).returncode == 0
         server.stop()
         assert subprocess.run(check, timeout=10, capture_output=True).returncode == 1
+
+
+def test_the_licence_of_the_net_of_traits_is_told_once_unless_it_is_off(tmp_path):
+    told = "CelebA: non-commercial research data"
+    with Server(tmp_path / "on") as server:
+        pass
+    assert server.log.read_text().count(told) == 1
+    with Server(tmp_path / "off", env={"REKOLLECT_ATTRIBUTE_MODEL": "off"}) as server:
+        pass
+    assert told not in server.log.read_text()

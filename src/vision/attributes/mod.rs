@@ -73,13 +73,13 @@ impl AttributeNets {
             None => vec![None; faces.len()],
         };
         for (face, traits) in faces.iter_mut().zip(found) {
-            let crop = plain::Crop::new(&face.quality_crop);
+            let crop = plain::Crop::new(face.quality_crop());
             let judged = |kind: Trait, plainly: &dyn Fn() -> Judgement| match &traits {
                 Some(traits) => traits.judgement(kind),
                 None => plainly(),
             };
             let sunglasses = judged(Trait::Sunglasses, &|| crop.sunglasses());
-            let shown = &mut face.detail.attributes;
+            let mut shown = face.detail.attributes.clone();
             let asked = |attribute, judgement: Judgement| wanted.has(attribute).then_some(judgement);
             shown.beard = asked(Beard, judged(Trait::Beard, &|| crop.beard()));
             shown.mustache = asked(Mustache, judged(Trait::Mustache, &|| crop.mustache()));
@@ -96,6 +96,7 @@ impl AttributeNets {
                     shown.gender = Some(looks::likelier(traits.chance(Trait::Male) / 100.0));
                 }
             }
+            face.detail.attributes = shown;
         }
         Ok(())
     }
