@@ -20,6 +20,7 @@ use crate::config::{OrientationSetting, Settings, Switch};
 use crate::operations::{Service, TokenKey};
 use crate::search::Galleries;
 use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
 use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
 use crate::wire::faults::Faults;
@@ -172,7 +173,10 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         access,
         faults: settings.enable_faults.then(Faults::default),
         cors_origins: settings.cors_origins.clone(),
+        metrics: Metrics::default(),
+        max_requests: settings.max_requests as usize,
         requests: Semaphore::new(settings.max_requests as usize),
+        max_bodies: settings.max_bodies as usize,
         body_bytes: Semaphore::new(settings.max_bodies as usize),
         max_body: settings.max_body as usize,
         body_timeout: settings.body_timeout,

@@ -6,7 +6,7 @@ use crate::domain::{
     AttributeSet, BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent,
     QualityFilter,
 };
-use crate::search::Probe;
+use crate::search::{Probe, Query};
 use crate::store::Collection;
 use crate::telemetry::Stage;
 
@@ -101,13 +101,8 @@ async fn matches(
     max_faces: u32,
 ) -> Result<Vec<Match>, Fault> {
     let similarity = &call.service.pack.embedder.similarity;
-    let search = call.service.faces.nearest(
-        &call.service.store,
-        collection,
-        probe,
-        call.service.min_cosine(threshold),
-        max_faces as usize,
-    );
+    let query = Query { probe, min_cosine: call.service.min_cosine(threshold), limit: max_faces as usize };
+    let search = call.service.faces.nearest(&call.service.store, collection, query);
     let neighbours = call.stages.time_async(Stage::Search, search).await?.ok_or(Fault::FaceNotFound)?;
     let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.id).collect();
     if ids.is_empty() {

@@ -6,7 +6,7 @@ use crate::domain::{
     AttributeSet, CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason,
     User, UserId,
 };
-use crate::search::Probe;
+use crate::search::{Probe, Query};
 use crate::store::{Collection, UserKey};
 use crate::telemetry::Stage;
 
@@ -121,13 +121,8 @@ async fn matches(
     threshold: Percent,
     max_users: u32,
 ) -> Result<Vec<(Percent, User)>, Fault> {
-    let search = call.service.users.nearest(
-        &call.service.store,
-        collection,
-        probe,
-        call.service.min_cosine(threshold),
-        max_users as usize,
-    );
+    let query = Query { probe, min_cosine: call.service.min_cosine(threshold), limit: max_users as usize };
+    let search = call.service.users.nearest(&call.service.store, collection, query);
     // A user without faces has no vector and resembles nobody.
     let neighbours = call.stages.time_async(Stage::Search, search).await?.unwrap_or_default();
     let keys: Vec<UserKey> = neighbours.iter().map(|neighbour| neighbour.id).collect();

@@ -6,15 +6,19 @@ mod gallery;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::{Stream, TryStreamExt};
+use tokio::sync::oneshot;
 
 use crate::domain::{AccountId, CollectionId, FaceId, Fault};
 use crate::store::{Collection, Store, UserKey};
 
 use gallery::Gallery;
-pub use gallery::{Neighbour, Probe};
+pub use gallery::{Neighbour, Probe, Query};
+
+/// Vectors that go into a gallery at once: a search of what is there already waits for no more.
+const AT_ONCE: usize = 1024;
 
 /// What a gallery can hold: ids with vectors whose changes the store tells by revision.
 pub trait Member: Copy + Debug + Eq + Hash + Ord + Send + Sync + 'static {
@@ -68,13 +72,18 @@ pub struct Galleries<Id> {
 
 type Entries<Id> = HashMap<(AccountId, CollectionId), Arc<Entry<Id>>>;
 
-/// A gallery, and the lock that lets one request at a time bring it up to date.
+/// A gallery, and the locks that let one request at a time bring it up to date, and one scan at a time go over it.
 struct Entry<Id> {
     /// The collection's key in the store: a collection that was deleted and made anew under its old name has another one.
     key: i64,
     catching_up: tokio::sync::Mutex<()>,
     gallery: RwLock<Gallery<Id>>,
+    scanning: tokio::sync::Mutex<()>,
+    waiting: Mutex<Vec<(Query<Id>, Reply<Id>)>>,
 }
+
+type Answer<Id> = Option<Vec<Neighbour<Id>>>;
+type Reply<Id> = oneshot::Sender<Answer<Id>>;
 
 impl<Id> Default for Galleries<Id> {
     fn default() -> Self {
@@ -83,32 +92,44 @@ impl<Id> Default for Galleries<Id> {
 }
 
 impl<Id: Member> Galleries<Id> {
-    /// The members nearest to `probe` by cosine: at least `min_cosine`, best first, at most `limit`; a probe that is a member is left
-    /// out itself. `None` when that member is not there.
+    /// See [`Query`]. `None` when the probe is a member that is not there.
     pub async fn nearest(
         &self,
         store: &Store,
         collection: &Collection,
-        probe: Probe<Id>,
-        min_cosine: f32,
-        limit: usize,
+        query: Query<Id>,
     ) -> Result<Option<Vec<Neighbour<Id>>>, Fault> {
+        const CONTEXT: &str = "scanning a gallery";
         let entry = self.up_to_date(store, collection).await?;
-        let scan =
-            move || entry.gallery.read().unwrap_or_else(PoisonError::into_inner).nearest(&probe, min_cosine, limit);
-        tokio::task::spawn_blocking(scan).await.map_err(Fault::internal("scanning a gallery"))
+        let (reply, mut answer) = oneshot::channel();
+        lock(&entry.waiting).push((query, reply));
+        // Questions that come while a scan goes on share the next one.
+        let turn = tokio::select! {
+            biased;
+            answer = &mut answer => return answer.map_err(Fault::internal(CONTEXT)),
+            turn = entry.scanning.lock() => turn,
+        };
+        let scanned = entry.clone();
+        tokio::task::spawn_blocking(move || scanned.answer_waiting()).await.map_err(Fault::internal(CONTEXT))?;
+        drop(turn);
+        answer.await.map_err(Fault::internal(CONTEXT))
     }
 
     /// The vector of a member, if it is there.
     pub async fn vector(&self, store: &Store, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
         let entry = self.up_to_date(store, collection).await?;
-        let gallery = entry.gallery.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(gallery.vector_of(id).map(<[f32]>::to_vec))
+        Ok(entry.read().vector_of(id).map(<[f32]>::to_vec))
+    }
+
+    /// How many vectors are in memory.
+    pub fn members(&self) -> usize {
+        let entries: Vec<Arc<Entry<Id>>> = lock(&self.by_name).values().cloned().collect();
+        entries.iter().map(|entry| entry.read().len()).sum()
     }
 
     /// Forgets a collection that does not exist any more, whoever deleted it.
     pub fn forget(&self, account: &AccountId, id: &CollectionId) {
-        self.lock().remove(&(account.clone(), id.clone()));
+        lock(&self.by_name).remove(&(account.clone(), id.clone()));
     }
 
     /// The gallery of `collection` with at least every change up to `collection.revision`.
@@ -117,27 +138,29 @@ impl<Id: Member> Galleries<Id> {
         if entry.revision() >= collection.revision {
             return Ok(entry);
         }
-        {
-            let _turn = entry.catching_up.lock().await;
-            let known = entry.revision();
-            if known < collection.revision {
-                // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the
-                // end, so the next request reads it again, whole.
-                let gone = Id::gone_since(store, collection, known).await?;
-                let changed: Vec<(Id, Vec<f32>)> = Id::changed_since(store, collection, known).try_collect().await?;
-                let mut gallery = entry.gallery.write().unwrap_or_else(PoisonError::into_inner);
-                gone.iter().for_each(|id| gallery.remove(id));
-                for (id, embedding) in changed {
+        let turn = entry.catching_up.lock().await;
+        let known = entry.revision();
+        if known < collection.revision {
+            // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
+            // next request reads it again, whole. Nobody searches at the new revision before that is noted.
+            for id in Id::gone_since(store, collection, known).await? {
+                entry.write().remove(&id);
+            }
+            let mut changed = std::pin::pin!(Id::changed_since(store, collection, known).try_ready_chunks(AT_ONCE));
+            while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
+                let mut gallery = entry.write();
+                for (id, embedding) in batch {
                     gallery.insert(id, &embedding)?;
                 }
-                gallery.revision = collection.revision;
             }
+            entry.write().revision = collection.revision;
         }
+        drop(turn);
         Ok(entry)
     }
 
     fn entry(&self, collection: &Collection) -> Arc<Entry<Id>> {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.by_name);
         let name = (collection.account.clone(), collection.id.clone());
         let entry = entries.entry(name).or_insert_with(|| Entry::new(collection.key));
         if entry.key != collection.key {
@@ -145,18 +168,44 @@ impl<Id: Member> Galleries<Id> {
         }
         entry.clone()
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries<Id>> {
-        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<Id: Member> Entry<Id> {
     fn new(key: i64) -> Arc<Self> {
-        Arc::new(Self { key, catching_up: tokio::sync::Mutex::new(()), gallery: RwLock::default() })
+        Arc::new(Self {
+            key,
+            catching_up: tokio::sync::Mutex::new(()),
+            gallery: RwLock::default(),
+            scanning: tokio::sync::Mutex::new(()),
+            waiting: Mutex::default(),
+        })
     }
 
     fn revision(&self) -> i64 {
-        self.gallery.read().unwrap_or_else(PoisonError::into_inner).revision
+        self.read().revision
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Gallery<Id>> {
+        self.gallery.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Gallery<Id>> {
+        self.gallery.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers every question that waits, in one pass.
+    fn answer_waiting(&self) {
+        let mut waiting = std::mem::take(&mut *lock(&self.waiting));
+        // Whoever went away needs no answer.
+        waiting.retain(|(_, reply)| !reply.is_closed());
+        let (queries, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let answers = self.read().nearest(&queries);
+        for (answer, reply) in answers.into_iter().zip(replies) {
+            let _ = reply.send(answer);
+        }
     }
 }

@@ -7,6 +7,8 @@
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
+use crate::telemetry::{Stage, Stages};
+
 use super::affine::Affine;
 use super::alignment::warped_crop;
 use super::decode::Photo;
@@ -57,8 +59,17 @@ const HINTS: usize = 12;
 const HINT_CELLS: usize = 300;
 
 /// The passes over one photo so far, by their size and the photo's orientation: none is made twice.
-#[derive(Default)]
-pub(super) struct Seen(Vec<(u32, Orientation, Pass)>);
+pub(super) struct Seen {
+    passes: Vec<(u32, Orientation, Pass)>,
+    stages: Stages,
+}
+
+impl Seen {
+    /// Nothing yet; what looking takes goes to this stopwatch.
+    pub(super) fn new(stages: &Stages) -> Self {
+        Self { passes: Vec::new(), stages: stages.clone() }
+    }
+}
 
 /// The detector of one worker.
 pub struct Detector {
@@ -74,8 +85,8 @@ impl Detector {
     }
 
     /// Every face of the image, in pixel coordinates of the upright image, in no order.
-    pub fn detect(&mut self, photo: &Photo) -> ort::Result<Vec<Detection>> {
-        self.detect_further(photo, &mut Seen::default())
+    pub fn detect(&mut self, photo: &Photo, stages: &Stages) -> ort::Result<Vec<Detection>> {
+        self.detect_further(photo, &mut Seen::new(stages))
     }
 
     /// The same, after some passes were made.
@@ -91,7 +102,7 @@ impl Detector {
         }
         let tiny_side = self.spec.tiny_faces_side.min(long.saturating_mul(MAX_ENLARGEMENT));
         if passes.last().is_some_and(|finest| finest.hints_at_tiny_faces && finest.side < tiny_side) {
-            passes.push(self.pass(photo, tiny_side)?);
+            passes.push(self.pass(photo, tiny_side, &seen.stages)?);
         }
         Ok(without_parts(first_of_overlapping(trusted(passes), self.spec.nms_iou)))
     }
@@ -111,14 +122,14 @@ impl Detector {
     pub(super) fn look<'s>(&mut self, photo: &Photo, side: u32, seen: &'s mut Seen) -> ort::Result<&'s Pass> {
         let is_it =
             |(made, orientation, _): &(u32, Orientation, Pass)| *made == side && *orientation == photo.orientation;
-        let place = match seen.0.iter().position(is_it) {
+        let place = match seen.passes.iter().position(is_it) {
             Some(place) => place,
             None => {
-                seen.0.push((side, photo.orientation, self.pass(photo, side)?));
-                seen.0.len() - 1
+                seen.passes.push((side, photo.orientation, self.pass(photo, side, &seen.stages)?));
+                seen.passes.len() - 1
             }
         };
-        Ok(&seen.0[place].2)
+        Ok(&seen.passes[place].2)
     }
 
     /// Whatever may be a face in pixels of this size, in coordinates of their upright form.
@@ -150,14 +161,14 @@ impl Detector {
     }
 
     /// One pass over the image brought to a long side of `side` pixels.
-    fn pass(&mut self, photo: &Photo, side: u32) -> ort::Result<Pass> {
+    fn pass(&mut self, photo: &Photo, side: u32, stages: &Stages) -> ort::Result<Pass> {
         let stored = photo.stored.dimensions();
         let scale = side as f32 / stored.0.max(stored.1) as f32;
         let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
         let small = (scaled(stored.0), scaled(stored.1));
-        let resized = self.resize(photo, small);
+        let resized = stages.time(Stage::Resize, || self.resize(photo, small));
         let pixels = resized.as_ref().map_or(photo.stored.as_raw().as_slice(), Image::buffer);
-        let mut candidates = self.candidates(pixels, small, photo.orientation)?;
+        let mut candidates = stages.time(Stage::Detect, || self.candidates(pixels, small, photo.orientation))?;
         let hints_at_tiny_faces = candidates.iter().any(|hint| hint.seen <= TINY_TO && hint.score >= TINY_FROM_SCORE);
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
         let surest = candidates.iter().take(HINT_CELLS).copied().collect();

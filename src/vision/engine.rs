@@ -42,6 +42,11 @@ impl Engine {
         Ok(Self { jobs })
     }
 
+    /// Images that wait for a worker.
+    pub fn waiting(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// Runs `work` on a worker and waits for its result. A caller that goes away while waiting is skipped.
     ///
     /// Fails at once with [`Fault::Overloaded`] when the queue is full.

@@ -87,13 +87,12 @@ impl Pipeline {
 
     /// The image's faces, with what is asked for about them.
     pub fn detect(&mut self, mut photo: Photo, wanted: AttributeSet, stages: &Stages) -> ort::Result<Scene> {
-        let (mut detections, orientation_correction) = stages.time(Stage::Detect, || {
-            if self.estimates_orientation && !photo.declared {
-                self.detector.detect_any_way_up(&mut photo).map(|(found, correction)| (found, Some(correction)))
-            } else {
-                self.detector.detect(&photo).map(|found| (found, None))
-            }
-        })?;
+        let (mut detections, orientation_correction) = if self.estimates_orientation && !photo.declared {
+            let (found, correction) = self.detector.detect_any_way_up(&mut photo, stages)?;
+            (found, Some(correction))
+        } else {
+            (self.detector.detect(&photo, stages)?, None)
+        };
         let photo = &photo;
         // Ties in size fall to the better score, then to the place: the rank is part of the face's id and must not waver.
         detections.sort_by(|a, b| {

@@ -53,6 +53,8 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     };
     let line = Line { operation: name, caller, status, code, request_id: &request_id, started, detail };
     line.log(&stages);
+    let known = name.parse::<Operation>().map_or("unknown", Operation::name);
+    front.metrics.count(known, code, started.elapsed(), &stages);
     let request_id = HeaderValue::try_from(request_id).expect("a UUID is a header value");
     (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response()
 }
@@ -168,7 +170,12 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
     run: impl AsyncFnOnce(Call<'_>, I::Command) -> Result<T, Fault>,
 ) -> Result<Vec<u8>, Rejection> {
     let Admission { front, principal: caller, stages, operation, body } = request;
-    let command = stages.time(Stage::Parse, || from_json::<I>(&body.bytes)?.parse())?;
+    let started = Instant::now();
+    let command = from_json::<I>(&body.bytes).and_then(I::parse);
+    let (took, of_base64) = (started.elapsed(), shapes::Blob::take_time());
+    stages.add(Stage::Base64, of_base64);
+    stages.add(Stage::Parse, took.saturating_sub(of_base64));
+    let command = command?;
     // The command has what it needs of it.
     drop(body);
     for (operation, subject) in I::needs(operation, &command) {
@@ -249,9 +256,11 @@ impl Line<'_> {
                     receive_ms = stages.milliseconds(Stage::Receive),
                     authenticate_ms = stages.milliseconds(Stage::Authenticate),
                     parse_ms = stages.milliseconds(Stage::Parse),
+                    base64_ms = stages.milliseconds(Stage::Base64),
                     fetch_ms = stages.milliseconds(Stage::Fetch),
                     queue_ms = stages.milliseconds(Stage::Queue),
                     decode_ms = stages.milliseconds(Stage::Decode),
+                    resize_ms = stages.milliseconds(Stage::Resize),
                     detect_ms = stages.milliseconds(Stage::Detect),
                     align_ms = stages.milliseconds(Stage::Align),
                     attributes_ms = stages.milliseconds(Stage::Attributes),

@@ -15,6 +15,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use crate::access::{Access, authorize};
 use crate::operations::Service;
 use crate::telemetry::Stages;
+use crate::telemetry::metrics::{CONTENT_TYPE, Load, Metrics};
 
 use super::dispatch;
 use super::errors::Rejection;
@@ -30,9 +31,15 @@ pub struct Front {
     pub faults: Option<Faults>,
     /// Web pages whose scripts may call, by their origin.
     pub cors_origins: Vec<HeaderValue>,
-    /// One permit a request in progress, taken when its body is there: a client that sends slowly holds none.
+    /// What Prometheus is told.
+    pub metrics: Metrics,
+    /// The most requests in progress.
+    pub max_requests: usize,
+    /// One permit for each of them, taken when its body is there: a client that sends slowly holds none.
     pub requests: Semaphore,
-    /// One permit a byte of a body that has arrived and is not parsed yet.
+    /// The most bytes of bodies that have arrived and are not parsed yet.
+    pub max_bodies: usize,
+    /// One permit for each of them.
     pub body_bytes: Semaphore,
     /// The largest body in bytes.
     pub max_body: usize,
@@ -57,6 +64,7 @@ pub fn routes(front: Arc<Front>) -> Router {
         .merge(faults)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .fallback(unroutable)
         .method_not_allowed_fallback(unroutable);
     let routes = match front.cors_origins.as_slice() {
@@ -129,6 +137,18 @@ async fn ready(State(front): State<Arc<Front>>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
         }
     }
+}
+
+/// For Prometheus. It names no key, collection or face.
+async fn metrics(State(front): State<Arc<Front>>) -> Response {
+    let service = &front.service;
+    let load = Load {
+        images_waiting: service.engine.waiting(),
+        requests_in_progress: front.max_requests - front.requests.available_permits(),
+        body_bytes: front.max_bodies - front.body_bytes.available_permits(),
+        gallery_members: service.faces.members() + service.users.members(),
+    };
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], front.metrics.text(load)).into_response()
 }
 
 /// What the service's front answers to anything that is not its protocol.

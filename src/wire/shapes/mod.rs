@@ -5,9 +5,11 @@
 
 mod users;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::BitOr;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
@@ -134,6 +136,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// A blob: base64 on the wire.
 pub struct Blob(Bytes);
 
+thread_local! {
+    static IN_BASE64: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+impl Blob {
+    /// How long this thread spent on base64 since it was last asked: serde gives a visitor no place to say so.
+    pub fn take_time() -> Duration {
+        IN_BASE64.take()
+    }
+}
+
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Base64;
@@ -146,10 +159,10 @@ impl<'de> Deserialize<'de> for Blob {
 
             // Decoded straight from the request's body where the string has no escapes.
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Blob, E> {
-                base64_simd::STANDARD
-                    .decode_to_vec(text)
-                    .map(|bytes| Blob(bytes.into()))
-                    .map_err(|_| E::custom("invalid base64"))
+                let start = Instant::now();
+                let decoded = base64_simd::STANDARD.decode_to_vec(text);
+                IN_BASE64.set(IN_BASE64.get() + start.elapsed());
+                decoded.map(|bytes| Blob(bytes.into())).map_err(|_| E::custom("invalid base64"))
             }
         }
         deserializer.deserialize_str(Base64)

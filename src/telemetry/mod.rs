@@ -3,6 +3,8 @@
 //! Messages are constant sentences, what varies goes into fields with the unit in their name. A failure is logged once, at the
 //! boundary (`wire::dispatch`). No field ever holds an image, a vector or a key.
 
+pub mod metrics;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -26,42 +28,60 @@ pub fn init(format: LogFormat) {
     }
 }
 
-/// A part of a request's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The body comes in from the network.
-    Receive,
-    /// The signature is checked.
-    Authenticate,
-    /// JSON, base64 and constraints.
-    Parse,
-    /// The image comes from S3.
-    Fetch,
-    /// Waiting for a vision worker.
-    Queue,
-    /// Image bytes become pixels.
-    Decode,
-    /// Pixels become boxes.
-    Detect,
-    /// Boxes become crops, pose and quality.
-    Align,
-    /// Faces become attributes.
-    Attributes,
-    /// Crops become vectors.
-    Embed,
-    /// The store reads or writes.
-    Store,
-    /// The gallery is scanned.
-    Search,
-    /// The reply becomes JSON.
-    Encode,
+macro_rules! stages {
+    ($($(#[doc = $doc:literal])* $stage:ident $name:literal),* $(,)?) => {
+        /// A part of a request's way.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Stage { $($(#[doc = $doc])* $stage),* }
+
+        impl Stage {
+            /// Every stage, in the order of a request's way.
+            pub const ALL: &[Self] = &[$(Self::$stage),*];
+
+            /// The name in metrics.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$stage => $name),* }
+            }
+        }
+    };
 }
 
-const STAGES: usize = Stage::Encode as usize + 1;
+stages!(
+    /// The body comes in from the network, and is digested where signatures are checked.
+    Receive "receive",
+    /// The signature is checked.
+    Authenticate "authenticate",
+    /// JSON and constraints.
+    Parse "parse",
+    /// Base64 becomes an image's bytes.
+    Base64 "base64",
+    /// The image comes from S3.
+    Fetch "fetch",
+    /// Waiting for a vision worker.
+    Queue "queue",
+    /// Image bytes become pixels.
+    Decode "decode",
+    /// Pixels are brought to the sizes that the detector looks at.
+    Resize "resize",
+    /// Pixels become boxes.
+    Detect "detect",
+    /// Boxes become crops, pose and quality.
+    Align "align",
+    /// Faces become attributes.
+    Attributes "attributes",
+    /// Crops become vectors.
+    Embed "embed",
+    /// The store reads or writes.
+    Store "store",
+    /// The gallery is scanned.
+    Search "search",
+    /// The reply becomes JSON.
+    Encode "encode",
+);
 
 /// How long a request spent in each stage; clones share one set of counters.
 #[derive(Clone, Debug, Default)]
-pub struct Stages(Arc<[AtomicU64; STAGES]>);
+pub struct Stages(Arc<[AtomicU64; Stage::ALL.len()]>);
 
 impl Stages {
     /// Adds to a stage's time.
@@ -85,12 +105,17 @@ impl Stages {
         result
     }
 
-    /// Milliseconds spent in a stage; `None` when the request did not come through it.
-    pub fn milliseconds(&self, stage: Stage) -> Option<f64> {
+    /// Seconds spent in a stage; `None` when the request did not come through it.
+    pub fn seconds(&self, stage: Stage) -> Option<f64> {
         match self.0[stage as usize].load(Relaxed) {
             0 => None,
-            nanoseconds => Some((nanoseconds as f64 / 1e4).round() / 1e2),
+            nanoseconds => Some(nanoseconds as f64 / 1e9),
         }
+    }
+
+    /// The same for the log: milliseconds, rounded.
+    pub fn milliseconds(&self, stage: Stage) -> Option<f64> {
+        self.seconds(stage).map(|seconds| (seconds * 1e5).round() / 1e2)
     }
 }
 

@@ -1,0 +1,160 @@
+//! Counters for Prometheus: requests by operation and answer, how long they took and where, and what is waiting or held right now.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{Stage, Stages};
+
+/// The type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper ends of the histograms' buckets, in seconds: a stage takes microseconds, a group photo under load seconds.
+const REQUEST_SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const STAGE_SECONDS: [f64; 15] =
+    [0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answered {
+    operation: &'static str,
+    /// The error's name, or OK.
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Of {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct In {
+    stage: &'static str,
+}
+
+/// A server's counters.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    request_seconds: Family<Of, Histogram>,
+    stage_seconds: Family<In, Histogram>,
+    images_waiting: Gauge,
+    requests_in_progress: Gauge,
+    body_bytes: Gauge,
+    gallery_members: Gauge,
+    resident_bytes: Gauge<f64, AtomicU64>,
+}
+
+/// What is waiting or held at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Images that wait for a vision worker.
+    pub images_waiting: usize,
+    /// Requests whose body is there and whose reply is not.
+    pub requests_in_progress: usize,
+    /// Bytes of bodies that have arrived and are not parsed yet.
+    pub body_bytes: usize,
+    /// Vectors in memory, of faces and of users.
+    pub gallery_members: usize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("rekollect");
+        let requests = Family::default();
+        registry.register("requests", "Requests by operation and answer", requests.clone());
+        let request_seconds = Family::new_with_constructor((|| Histogram::new(REQUEST_SECONDS)) as fn() -> Histogram);
+        let help = "From the head of a request to its reply";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, request_seconds.clone());
+        let stage_seconds = Family::new_with_constructor((|| Histogram::new(STAGE_SECONDS)) as fn() -> Histogram);
+        let help = "What requests spent in each stage that they went through";
+        registry.register_with_unit("stage_duration", help, Unit::Seconds, stage_seconds.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let images_waiting = gauge("images_waiting", "Images that wait for a vision worker");
+        let requests_in_progress = gauge("requests_in_progress", "Requests whose body is there and whose reply is not");
+        let body_bytes = gauge("body_bytes", "Bytes of bodies that are there and not parsed yet");
+        let gallery_members = gauge("gallery_members", "Vectors of faces and users in memory");
+        let resident_bytes = Gauge::default();
+        registry.register("process_resident_memory_bytes", "Memory of the process", resident_bytes.clone());
+        Self {
+            registry,
+            requests,
+            request_seconds,
+            stage_seconds,
+            images_waiting,
+            requests_in_progress,
+            body_bytes,
+            gallery_members,
+            resident_bytes,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts an answered request. `operation` is one of the names that there are: a name is a series that stays.
+    pub fn count(&self, operation: &'static str, code: Option<&'static str>, took: Duration, stages: &Stages) {
+        self.requests.get_or_create(&Answered { operation, code: code.unwrap_or("OK") }).inc();
+        self.request_seconds.get_or_create(&Of { operation }).observe(took.as_secs_f64());
+        for stage in Stage::ALL {
+            if let Some(seconds) = stages.seconds(*stage) {
+                self.stage_seconds.get_or_create(&In { stage: stage.name() }).observe(seconds);
+            }
+        }
+    }
+
+    /// Everything as OpenMetrics text ([`CONTENT_TYPE`]).
+    pub fn text(&self, load: Load) -> String {
+        let whole = |number: usize| number as i64;
+        self.images_waiting.set(whole(load.images_waiting));
+        self.requests_in_progress.set(whole(load.requests_in_progress));
+        self.body_bytes.set(whole(load.body_bytes));
+        self.gallery_members.set(whole(load.gallery_members));
+        self.resident_bytes.set(resident_bytes().unwrap_or(f64::NAN));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string takes whatever is written to it");
+        text
+    }
+}
+
+/// What of the process lies in memory, where the system tells as Linux does.
+fn resident_bytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kilobytes| 1024.0 * kilobytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told() {
+        let metrics = Metrics::default();
+        let stages = Stages::default();
+        stages.add(Stage::Detect, Duration::from_millis(20));
+        metrics.count("IndexFaces", None, Duration::from_millis(30), &stages);
+        metrics.count("IndexFaces", Some("ThrottlingException"), Duration::from_millis(1), &Stages::default());
+        let load = Load { images_waiting: 3, requests_in_progress: 4, body_bytes: 5, gallery_members: 6 };
+        let text = metrics.text(load);
+        for line in [
+            "rekollect_requests_total{operation=\"IndexFaces\",code=\"OK\"} 1",
+            "rekollect_requests_total{operation=\"IndexFaces\",code=\"ThrottlingException\"} 1",
+            "rekollect_request_duration_seconds_bucket{le=\"0.05\",operation=\"IndexFaces\"} 2",
+            "rekollect_stage_duration_seconds_count{stage=\"detect\"} 1",
+            "rekollect_images_waiting 3",
+            "rekollect_gallery_members 6",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}
