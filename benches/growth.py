@@ -46,7 +46,7 @@ def main():
             continue
         columns = [measure(store, embeddings[:size], options, size == max(sizes)) for size in sizes]
         print(f"\n{store}, pack {options.pack}\n\n| | " + " | ".join(f"{size:,}" for size in sizes) + " |\n|---|" + "---|" * len(sizes))
-        for name in columns[0]:
+        for name in columns[-1]:
             print(f"| {name} | " + " | ".join(column.get(name, "") for column in columns) + " |", flush=True)
 
 

@@ -1,10 +1,8 @@
 //! Arithmetic of embeddings: vectors of unit length, compared by their cosine.
 
-use simsimd::SpatialSimilarity;
-
-/// The cosine of two vectors of unit length; of vectors of different length, less than any.
-pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    f32::dot(a, b).map_or(f32::NEG_INFINITY, |dot| dot as f32)
+/// The cosine of two vectors of unit length and equally many numbers: in 64 bits, which hold the product of two 32-bit numbers exactly.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
 }
 
 /// The vector of a user: the direction of the mean of its faces' vectors, which all have unit length. `None` without faces, or

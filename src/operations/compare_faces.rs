@@ -57,7 +57,7 @@ pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<Comp
         let (mut matches, mut unmatched) = (Vec::new(), Vec::new());
         stages.time(Stage::Search, || {
             for (face, embedding) in faces.into_iter().zip(&embeddings[1..]) {
-                let alike = similarity.percent(cosine(&embeddings[0], embedding));
+                let alike = similarity.percent(cosine(&embeddings[0], embedding) as f32);
                 if alike >= threshold { matches.push((alike, face.detail)) } else { unmatched.push(face.detail) }
             }
             matches.sort_by(|a, b| b.0.get().total_cmp(&a.0.get()));

@@ -216,7 +216,7 @@ impl Store {
                     (Reassignment::Give { .. }, Some(_)) | (Reassignment::Take, None) => {}
                     (Reassignment::Take, Some(_)) => outcome.changed.push(face),
                     (Reassignment::Give { min_cosine }, None) => {
-                        match vector.as_ref().map(|vector| cosine(vector, &candidate.embedding)) {
+                        match vector.as_ref().map(|vector| cosine(vector, &candidate.embedding) as f32) {
                             Some(likeness) if likeness < min_cosine => outcome.unlike.push((face, likeness)),
                             _ => outcome.changed.push(face),
                         }
