@@ -58,16 +58,19 @@ const HINT_FROM_SCORE: f32 = 0.1;
 const HINTS: usize = 12;
 const HINT_CELLS: usize = 300;
 
-/// The passes over one photo so far, by their size and the photo's orientation: none is made twice.
+/// The passes over one photo so far, by their size and the photo's orientation, and the small images that they looked at: none is made
+/// twice.
 pub(super) struct Seen {
     passes: Vec<(u32, Orientation, Pass)>,
+    /// The photo's stored pixels by their long side, in the order in which they were made.
+    small: Vec<(u32, Image<'static>)>,
     stages: Stages,
 }
 
 impl Seen {
     /// Nothing yet; what looking takes goes to this stopwatch.
     pub(super) fn new(stages: &Stages) -> Self {
-        Self { passes: Vec::new(), stages: stages.clone() }
+        Self { passes: Vec::new(), small: Vec::new(), stages: stages.clone() }
     }
 }
 
@@ -102,7 +105,7 @@ impl Detector {
         }
         let tiny_side = self.spec.tiny_faces_side.min(long.saturating_mul(MAX_ENLARGEMENT));
         if passes.last().is_some_and(|finest| finest.hints_at_tiny_faces && finest.side < tiny_side) {
-            passes.push(self.pass(photo, tiny_side, &seen.stages)?);
+            passes.push(self.pass(photo, tiny_side, seen)?);
         }
         Ok(without_parts(first_of_overlapping(trusted(passes), self.spec.nms_iou)))
     }
@@ -125,7 +128,8 @@ impl Detector {
         let place = match seen.passes.iter().position(is_it) {
             Some(place) => place,
             None => {
-                seen.passes.push((side, photo.orientation, self.pass(photo, side, &seen.stages)?));
+                let pass = self.pass(photo, side, seen)?;
+                seen.passes.push((side, photo.orientation, pass));
                 seen.passes.len() - 1
             }
         };
@@ -161,13 +165,13 @@ impl Detector {
     }
 
     /// One pass over the image brought to a long side of `side` pixels.
-    fn pass(&mut self, photo: &Photo, side: u32, stages: &Stages) -> ort::Result<Pass> {
-        let stored = photo.stored.dimensions();
-        let scale = side as f32 / stored.0.max(stored.1) as f32;
-        let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
-        let small = (scaled(stored.0), scaled(stored.1));
-        let resized = stages.time(Stage::Resize, || self.resize(photo, small));
-        let pixels = resized.as_ref().map_or(photo.stored.as_raw().as_slice(), Image::buffer);
+    fn pass(&mut self, photo: &Photo, side: u32, seen: &mut Seen) -> ort::Result<Pass> {
+        let stages = seen.stages.clone();
+        let resized = stages.time(Stage::Resize, || self.resized(photo, side, seen));
+        let (pixels, small) = match resized {
+            Some(image) => (image.buffer(), (image.width(), image.height())),
+            None => (photo.stored.as_raw().as_slice(), photo.stored.dimensions()),
+        };
         let mut candidates = stages.time(Stage::Detect, || self.candidates(pixels, small, photo.orientation))?;
         let hints_at_tiny_faces = candidates.iter().any(|hint| hint.seen <= TINY_TO && hint.score >= TINY_FROM_SCORE);
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -210,16 +214,34 @@ impl Detector {
         Ok(seen.map(|seen| seen.landmarks.map(|p| crop_to_photo.apply(p))))
     }
 
-    /// The stored pixels at another size, or nothing when they have that size already.
-    fn resize(&mut self, photo: &Photo, (width, height): (u32, u32)) -> Option<Image<'static>> {
-        if photo.stored.dimensions() == (width, height) {
+    /// The stored pixels with a long side of `side`, or nothing when they have that size already.
+    fn resized<'s>(&mut self, photo: &Photo, side: u32, seen: &'s mut Seen) -> Option<&'s Image<'static>> {
+        let stored = photo.stored.dimensions();
+        let long = stored.0.max(stored.1);
+        if side == long {
             return None;
         }
-        let mut small = Image::new(width, height, PixelType::U8x3);
+        let known = |seen: &Seen, side: u32| seen.small.iter().position(|(made, _)| *made == side);
+        if let Some(place) = known(seen, side) {
+            return Some(&seen.small[place].1);
+        }
+        // Every image is looked at in its fine size sooner or later: a much smaller one is quicker made of that than of the photo.
+        let fine = self.fine_side(photo);
+        let from = (fine < long && 2 * side <= fine).then(|| {
+            self.resized(photo, fine, seen);
+            known(seen, fine)
+        });
+        let scaled = |length: u32| ((length as f32 * side as f32 / long as f32).round() as u32).max(1);
+        let mut small = Image::new(scaled(stored.0), scaled(stored.1), PixelType::U8x3);
         // Bilinear convolution: the kernel grows with the reduction, so that no pixel is skipped.
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        self.resizer.resize(&photo.stored, &mut small, &options).expect("both images are 8-bit RGB");
-        Some(small)
+        let done = match from.flatten() {
+            Some(place) => self.resizer.resize(&seen.small[place].1, &mut small, &options),
+            None => self.resizer.resize(&photo.stored, &mut small, &options),
+        };
+        done.expect("both images are 8-bit RGB");
+        seen.small.push((side, small));
+        seen.small.last().map(|(_, image)| image)
     }
 }
 
