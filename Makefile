@@ -29,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-orientation bench-signatures gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-signatures gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -100,6 +100,15 @@ bench-detection: build setup-tests  ## Which faces are found, by their size (ARG
 
 bench-quality: build setup-tests  ## What each level of the quality filter leaves out (ARGS=accurate)
 	@$(TEST_PYTHON) benches/quality.py $(ARGS)
+
+bench-growth: build setup-tests  ## What a collection's size costs, to a million faces, on both stores (ARGS="--sizes 1000,10000")
+	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/growth.py $(ARGS)
+
+bench-overload: build setup-tests  ## Ten times the load that it can bear, and crowds of slow clients
+	@$(TEST_PYTHON) benches/overload.py $(ARGS)
+
+test-durability: build setup-tests  ## 100 kills on each store, a database that is away for 20 s, a full disk
+	@REKOLLECT_TEST_KILLS=100 REKOLLECT_TEST_OUTAGE=20 $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs tests/clients/test_durability.py
 
 bench-orientation: build setup-tests  ## How often a turned photo is told to be turned, and still recognised
 	@$(TEST_PYTHON) benches/orientation.py $(ARGS)

@@ -140,7 +140,7 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_MAX_REQUESTS", default_value = "256", value_parser = value_parser!(u32).range(1..=65_536))]
     pub max_requests: u32,
     /// Open connections; further ones wait to be accepted.
-    #[arg(long, env = "REKOLLECT_MAX_CONNECTIONS", default_value = "1024", value_parser = value_parser!(u32).range(1..=65_536))]
+    #[arg(long, env = "REKOLLECT_MAX_CONNECTIONS", default_value = "4096", value_parser = value_parser!(u32).range(1..=65_536))]
     pub max_connections: u32,
     /// Seconds for a request's head to arrive, and for an idle connection to stay open.
     #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", default_value = "20", value_parser = seconds_from_one)]

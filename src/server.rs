@@ -29,6 +29,9 @@ use crate::wire::router::{self, Front};
 /// How long to wait when the operating system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Open files that are no connections: the store's, the log, sockets to Postgres and S3.
+const FILES_BESIDE_CONNECTIONS: u64 = 128;
+
 /// Serves until SIGTERM or SIGINT; requests in progress then get the shutdown timeout to finish.
 ///
 /// Standard output carries what a starting script waits for: the line `rekollect ready: http://ADDRESS` once the weights are
@@ -36,6 +39,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let access = settings.access()?;
+    let files = rlimit::increase_nofile_limit(u64::MAX)?;
+    if files < u64::from(settings.max_connections) + FILES_BESIDE_CONNECTIONS {
+        tracing::warn!(
+            files,
+            "this process may open fewer files than --max-connections asks for: raise its limit (ulimit -n)"
+        );
+    }
     // Bound first: a taken port is told before the weights are loaded.
     let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
         format!("cannot listen on {}: {e}; choose another address with --listen (REKOLLECT_LISTEN)", settings.listen)

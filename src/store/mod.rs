@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{Stream, StreamExt};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, SqlStr, Transaction};
 use tokio::sync::Semaphore;
@@ -44,6 +44,13 @@ const POSTGRES: [(i64, &str, &str); 4] = [
 
 /// How long a request waits for a connection before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Postgres: serialization_failure, deadlock_detected. SQLite: SQLITE_BUSY and SQLITE_BUSY_SNAPSHOT.
+const GIVEN_UP: [&str; 4] = ["40001", "40P01", "5", "517"];
+/// How often a change is tried that the database gives up.
+const ATTEMPTS: u32 = 12;
+/// The unit of the pause before the next try, which is taken at random and grows.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the database may take to give a sign of life.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
@@ -127,7 +134,21 @@ pub enum OpenError {
     },
     /// The schema cannot be brought up to date.
     #[error("cannot bring the database's schema up to date: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(MigrateError),
+    /// A later version of this program has worked on the database.
+    #[error(
+        "the database has step {0} of the schema, which this version does not know: a newer rekollect has used it; run that one, or restore a backup from before"
+    )]
+    NewerSchema(i64),
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(step) => Self::NewerSchema(step),
+            other => Self::Migrate(other),
+        }
+    }
 }
 
 impl Store {
@@ -184,8 +205,7 @@ impl Store {
     /// The secret of this name, which every server on this database shares; made up if there is none.
     pub async fn secret(&self, name: &str) -> Result<Vec<u8>, Fault> {
         const CONTEXT: &str = "reading a secret";
-        let (store, name) = (self.clone(), name.to_owned());
-        to_the_end(CONTEXT, async move {
+        to_the_end(CONTEXT, (self.clone(), name.to_owned()), |(store, name)| async move {
             let _writer = store.writer().await;
             let fresh = [*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat();
             sqlx::query("INSERT INTO secrets (name, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING")
@@ -215,12 +235,14 @@ impl Store {
         quota: u32,
     ) -> Result<(), Fault> {
         const CONTEXT: &str = "making a collection";
-        let (store, account, id, model_version) = (self.clone(), account.clone(), id.clone(), model_version.clone());
-        to_the_end(CONTEXT, async move {
-            let _writer = store.writer().await;
-            let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
-            let count = count_collections(&mut transaction, &account, 1).await.map_err(Fault::internal(CONTEXT))?;
-            let key = sqlx::query(
+        to_the_end(
+            CONTEXT,
+            (self.clone(), account.clone(), id.clone(), model_version.clone(), tags),
+            move |(store, account, id, model_version, tags)| async move {
+                let _writer = store.writer().await;
+                let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
+                let count = count_collections(&mut transaction, &account, 1).await.map_err(Fault::internal(CONTEXT))?;
+                let key = sqlx::query(
                 "INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING id",
             )
@@ -233,12 +255,13 @@ impl Store {
             .await
             .map_err(Fault::internal(CONTEXT))?
             .ok_or(Fault::CollectionExists(id))?;
-            if count > i64::from(quota) {
-                return Err(Fault::QuotaExceeded("collections in an account", quota));
-            }
-            put_tags(&mut transaction, key, &tags).await.map_err(Fault::internal(CONTEXT))?;
-            transaction.commit().await.map_err(Fault::internal(CONTEXT))
-        })
+                if count > i64::from(quota) {
+                    return Err(Fault::QuotaExceeded("collections in an account", quota));
+                }
+                put_tags(&mut transaction, key, &tags).await.map_err(Fault::internal(CONTEXT))?;
+                transaction.commit().await.map_err(Fault::internal(CONTEXT))
+            },
+        )
         .await
     }
 
@@ -257,8 +280,7 @@ impl Store {
     /// collection is gone.
     pub async fn put_tags(&self, collection: &Collection, tags: Tags) -> Result<(), Fault> {
         const CONTEXT: &str = "tagging a collection";
-        let (store, collection) = (self.clone(), collection.clone());
-        to_the_end(CONTEXT, async move {
+        to_the_end(CONTEXT, (self.clone(), collection.clone(), tags), move |(store, collection, tags)| async move {
             let _writer = store.writer().await;
             let mut transaction = store.begin_tagging(&collection, CONTEXT).await?;
             put_tags(&mut transaction, collection.key, &tags).await.map_err(Fault::internal(CONTEXT))?;
@@ -279,8 +301,7 @@ impl Store {
     /// Removes tags. Fails with [`Fault::CollectionNotFound`] when the collection is gone.
     pub async fn remove_tags(&self, collection: &Collection, keys: Vec<TagKey>) -> Result<(), Fault> {
         const CONTEXT: &str = "untagging a collection";
-        let (store, collection) = (self.clone(), collection.clone());
-        to_the_end(CONTEXT, async move {
+        to_the_end(CONTEXT, (self.clone(), collection.clone(), keys), move |(store, collection, keys)| async move {
             let _writer = store.writer().await;
             let mut transaction = store.begin_tagging(&collection, CONTEXT).await?;
             for key in &keys {
@@ -345,8 +366,7 @@ impl Store {
     /// Deletes a collection and all that it holds. Fails with [`Fault::CollectionNotFound`].
     pub async fn delete_collection(&self, account: &AccountId, id: &CollectionId) -> Result<(), Fault> {
         const CONTEXT: &str = "deleting a collection";
-        let (store, account, id) = (self.clone(), account.clone(), id.clone());
-        to_the_end(CONTEXT, async move {
+        to_the_end(CONTEXT, (self.clone(), account.clone(), id.clone()), |(store, account, id)| async move {
             let _writer = store.writer().await;
             let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
             count_collections(&mut transaction, &account, -1).await.map_err(Fault::internal(CONTEXT))?;
@@ -377,8 +397,7 @@ impl Store {
         if faces.is_empty() {
             return Ok(());
         }
-        let (store, collection) = (self.clone(), collection.clone());
-        to_the_end(CONTEXT, async move {
+        to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), move |(store, collection, faces)| async move {
             let _writer = store.writer().await;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let mut added = 0;
@@ -396,8 +415,7 @@ impl Store {
     /// that belong to a user. Fails with [`Fault::CollectionNotFound`] when the collection is gone.
     pub async fn delete_faces(&self, collection: &Collection, faces: Vec<FaceId>) -> Result<Deletion, Fault> {
         const CONTEXT: &str = "deleting faces";
-        let (store, collection) = (self.clone(), collection.clone());
-        to_the_end(CONTEXT, async move {
+        to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), move |(store, collection, faces)| async move {
             let _writer = store.writer().await;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let internal = Fault::internal(CONTEXT);
@@ -505,12 +523,39 @@ impl Store {
     }
 }
 
-/// Runs a change as a task of its own, so that it comes to its end whether or not somebody still waits for it.
-async fn to_the_end<T: Send + 'static>(
+/// Makes a change as a task of its own, which ends whatever becomes of the client. A change that the database gave up for the sake of
+/// another one (a deadlock, a failed serialization, a busy file) is made again: nothing of it was committed.
+async fn to_the_end<A, T, F>(
     context: &'static str,
-    change: impl Future<Output = Result<T, Fault>> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::spawn(change).await.map_err(Fault::internal(context))?
+    with: A,
+    change: impl Fn(A) -> F + Send + 'static,
+) -> Result<T, Fault>
+where
+    A: Clone + Send + 'static,
+    T: Send + 'static,
+    F: Future<Output = Result<T, Fault>> + Send,
+{
+    let trying = async move {
+        let mut attempt = 1;
+        loop {
+            match change(with.clone()).await {
+                Err(fault) if attempt < ATTEMPTS && was_given_up(&fault) => {
+                    tracing::debug!(context, attempt, "the database gave a change up for the sake of another: again");
+                    tokio::time::sleep(PAUSE * fastrand::u32(1..=attempt)).await;
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    };
+    tokio::spawn(trying).await.map_err(Fault::internal(context))?
+}
+
+/// Whether the database says that the same change may succeed a moment later.
+fn was_given_up(fault: &Fault) -> bool {
+    let Fault::Internal { source, .. } = fault else { return false };
+    let error = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.and_then(|error| error.code()).is_some_and(|code| GIVEN_UP.contains(&code.as_ref()))
 }
 
 /// Adds to an account's number of collections, and locks it until the transaction ends; the number.

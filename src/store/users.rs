@@ -84,32 +84,35 @@ impl Store {
         quota: u32,
     ) -> Result<(), Fault> {
         const CONTEXT: &str = "making a user";
-        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
-        to_the_end(CONTEXT, async move {
-            let _writer = store.writer().await;
-            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
-            if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
-                return Ok(());
-            }
-            let made = sqlx::query(
-                "INSERT INTO users (collection_id, name, revision) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            )
-            .bind(collection.key)
-            .bind(id.as_str().to_owned())
-            .bind(revision)
-            .execute(&mut *transaction)
-            .await
-            .map_err(Fault::internal(CONTEXT))?;
-            if made.rows_affected() == 0 {
-                return Err(Fault::UserExists(id));
-            }
-            let count = count_users(&mut transaction, &collection, 1).await.map_err(Fault::internal(CONTEXT))?;
-            if count > i64::from(quota) {
-                return Err(Fault::QuotaExceeded("users in a collection", quota));
-            }
-            remember(&mut transaction, &collection, token, &[]).await.map_err(Fault::internal(CONTEXT))?;
-            transaction.commit().await.map_err(Fault::internal(CONTEXT))
-        })
+        to_the_end(
+            CONTEXT,
+            (self.clone(), collection.clone(), id.clone(), token),
+            move |(store, collection, id, token)| async move {
+                let _writer = store.writer().await;
+                let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+                if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
+                    return Ok(());
+                }
+                let made = sqlx::query(
+                    "INSERT INTO users (collection_id, name, revision) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                )
+                .bind(collection.key)
+                .bind(id.as_str().to_owned())
+                .bind(revision)
+                .execute(&mut *transaction)
+                .await
+                .map_err(Fault::internal(CONTEXT))?;
+                if made.rows_affected() == 0 {
+                    return Err(Fault::UserExists(id));
+                }
+                let count = count_users(&mut transaction, &collection, 1).await.map_err(Fault::internal(CONTEXT))?;
+                if count > i64::from(quota) {
+                    return Err(Fault::QuotaExceeded("users in a collection", quota));
+                }
+                remember(&mut transaction, &collection, token, &[]).await.map_err(Fault::internal(CONTEXT))?;
+                transaction.commit().await.map_err(Fault::internal(CONTEXT))
+            },
+        )
         .await
     }
 
@@ -117,31 +120,34 @@ impl Store {
     /// [`Fault::TokenMismatch`].
     pub async fn delete_user(&self, collection: &Collection, id: &UserId, token: Option<Token>) -> Result<(), Fault> {
         const CONTEXT: &str = "deleting a user";
-        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
-        to_the_end(CONTEXT, async move {
-            let _writer = store.writer().await;
-            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
-            if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
-                return Ok(());
-            }
-            let (key, _) = user_of(&mut transaction, &collection, &id).await?;
-            let internal = Fault::internal(CONTEXT);
-            sqlx::query("DELETE FROM users WHERE id = $1")
-                .bind(key)
-                .execute(&mut *transaction)
-                .await
-                .map_err(&internal)?;
-            sqlx::query("INSERT INTO deleted_users (collection_id, user_id, revision) VALUES ($1, $2, $3)")
-                .bind(collection.key)
-                .bind(key)
-                .bind(revision)
-                .execute(&mut *transaction)
-                .await
-                .map_err(&internal)?;
-            count_users(&mut transaction, &collection, -1).await.map_err(&internal)?;
-            remember(&mut transaction, &collection, token, &[]).await.map_err(&internal)?;
-            transaction.commit().await.map_err(&internal)
-        })
+        to_the_end(
+            CONTEXT,
+            (self.clone(), collection.clone(), id.clone(), token),
+            |(store, collection, id, token)| async move {
+                let _writer = store.writer().await;
+                let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+                if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
+                    return Ok(());
+                }
+                let (key, _) = user_of(&mut transaction, &collection, &id).await?;
+                let internal = Fault::internal(CONTEXT);
+                sqlx::query("DELETE FROM users WHERE id = $1")
+                    .bind(key)
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(&internal)?;
+                sqlx::query("INSERT INTO deleted_users (collection_id, user_id, revision) VALUES ($1, $2, $3)")
+                    .bind(collection.key)
+                    .bind(key)
+                    .bind(revision)
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(&internal)?;
+                count_users(&mut transaction, &collection, -1).await.map_err(&internal)?;
+                remember(&mut transaction, &collection, token, &[]).await.map_err(&internal)?;
+                transaction.commit().await.map_err(&internal)
+            },
+        )
         .await
     }
 
@@ -195,50 +201,55 @@ impl Store {
         token: Option<Token>,
     ) -> Result<Association, Fault> {
         const CONTEXT: &str = "changing the faces of a user";
-        let (store, collection, id) = (self.clone(), collection.clone(), id.clone());
-        to_the_end(CONTEXT, async move {
-            let _writer = store.writer().await;
-            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
-            let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
-            let (user, face_count) = user_of(&mut transaction, &collection, &id).await?;
-            let internal = Fault::internal(CONTEXT);
-            let vector = mean_direction(&vectors_of(&mut transaction, user).await.map_err(&internal)?);
-            let found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
-            let mut outcome = Association { face_count, ..Association::default() };
-            for face in faces {
-                let Some(candidate) = found.iter().find(|candidate| candidate.id == face) else {
-                    outcome.not_found.push(face);
-                    continue;
-                };
-                match (change, &candidate.owner) {
-                    _ if replayed.as_ref().is_some_and(|changed| changed.contains(&face)) => outcome.changed.push(face),
-                    (_, Some((owner, name))) if *owner != user => outcome.of_others.push((face, name.clone())),
-                    (Reassignment::Give { .. }, Some(_)) | (Reassignment::Take, None) => {}
-                    (Reassignment::Take, Some(_)) => outcome.changed.push(face),
-                    (Reassignment::Give { min_cosine }, None) => {
-                        match vector.as_ref().map(|vector| cosine(vector, &candidate.embedding) as f32) {
-                            Some(likeness) if likeness < min_cosine => outcome.unlike.push((face, likeness)),
-                            _ => outcome.changed.push(face),
+        to_the_end(
+            CONTEXT,
+            (self.clone(), collection.clone(), id.clone(), faces, token),
+            move |(store, collection, id, faces, token)| async move {
+                let _writer = store.writer().await;
+                let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+                let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
+                let (user, face_count) = user_of(&mut transaction, &collection, &id).await?;
+                let internal = Fault::internal(CONTEXT);
+                let vector = mean_direction(&vectors_of(&mut transaction, user).await.map_err(&internal)?);
+                let found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
+                let mut outcome = Association { face_count, ..Association::default() };
+                for face in faces {
+                    let Some(candidate) = found.iter().find(|candidate| candidate.id == face) else {
+                        outcome.not_found.push(face);
+                        continue;
+                    };
+                    match (change, &candidate.owner) {
+                        _ if replayed.as_ref().is_some_and(|changed| changed.contains(&face)) => {
+                            outcome.changed.push(face)
+                        }
+                        (_, Some((owner, name))) if *owner != user => outcome.of_others.push((face, name.clone())),
+                        (Reassignment::Give { .. }, Some(_)) | (Reassignment::Take, None) => {}
+                        (Reassignment::Take, Some(_)) => outcome.changed.push(face),
+                        (Reassignment::Give { min_cosine }, None) => {
+                            match vector.as_ref().map(|vector| cosine(vector, &candidate.embedding) as f32) {
+                                Some(likeness) if likeness < min_cosine => outcome.unlike.push((face, likeness)),
+                                _ => outcome.changed.push(face),
+                            }
                         }
                     }
                 }
-            }
-            if replayed.is_some() {
-                return Ok(outcome);
-            }
-            let new_owner = match change {
-                Reassignment::Give { .. } if face_count + outcome.changed.len() > MAX_FACES_PER_USER => {
-                    return Err(Fault::TooManyFacesOfUser(id));
+                if replayed.is_some() {
+                    return Ok(outcome);
                 }
-                Reassignment::Give { .. } => Some(user),
-                Reassignment::Take => None,
-            };
-            own(&mut transaction, &collection, &outcome.changed, new_owner).await.map_err(&internal)?;
-            outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
-            remember(&mut transaction, &collection, token, &outcome.changed).await.map_err(&internal)?;
-            transaction.commit().await.map_err(&internal)?;
-            Ok(outcome)
-        })
+                let new_owner = match change {
+                    Reassignment::Give { .. } if face_count + outcome.changed.len() > MAX_FACES_PER_USER => {
+                        return Err(Fault::TooManyFacesOfUser(id));
+                    }
+                    Reassignment::Give { .. } => Some(user),
+                    Reassignment::Take => None,
+                };
+                own(&mut transaction, &collection, &outcome.changed, new_owner).await.map_err(&internal)?;
+                outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
+                remember(&mut transaction, &collection, token, &outcome.changed).await.map_err(&internal)?;
+                transaction.commit().await.map_err(&internal)?;
+                Ok(outcome)
+            },
+        )
         .await
     }
 

@@ -1,0 +1,126 @@
+"""A database goes forward with the schema, and never back."""
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import uuid
+
+import numpy
+import pg8000.dbapi
+import pytest
+from servers import BINARY, MODELS, ROOT, Server
+
+FIRST = "0001_collections_and_faces"
+FACE = uuid.uuid4()
+COLLECTION = "old"
+
+
+class Sqlite:
+    blob, mark = "BLOB", "?"
+
+    def __init__(self, folder):
+        (folder / "data").mkdir(parents=True)
+        self.connection = sqlite3.connect(folder / "data/rekollect.db", isolation_level=None)
+        self.url = None
+
+    def script(self, text):
+        self.connection.executescript(text)
+
+    def run(self, statement, values=()):
+        return self.connection.execute(statement, values).fetchall()
+
+
+class Postgres:
+    blob, mark = "BYTEA", "%s"
+
+    def __init__(self, url):
+        self.url = url
+        place = url.removeprefix("postgres://").replace("/", "@").replace(":", "@").split("@")
+        user, host, port, name = place[0], place[-3], place[-2], place[-1]
+        self.connection = pg8000.dbapi.connect(user=user, host=host, port=int(port), database=name)
+        self.connection.autocommit = True
+
+    def script(self, text):
+        for statement in text.split(";"):
+            if statement.strip():
+                self.connection.cursor().execute(statement)
+
+    def run(self, statement, values=()):
+        cursor = self.connection.cursor()
+        cursor.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def first_schema(request, tmp_path, databases):
+    """A database as the first schema left it, with a collection and a face."""
+    store = Sqlite(tmp_path) if request.param == "sqlite" else Postgres(databases.create())
+    sql = (ROOT / "migrations" / request.param / f"{FIRST}.sql").read_text()
+    store.script(
+        f"CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, "
+        f"installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, checksum {store.blob} NOT NULL, execution_time BIGINT NOT NULL)"
+    )
+    store.script("\n".join(line.split("--")[0] for line in sql.splitlines()))
+    note_step(store, 1, sql)
+    account, version = account_and_version(tmp_path / "elsewhere")
+    add(store, "collections", account=account, name=COLLECTION, face_model_version=version, created_at_ms=1, revision=1, face_count=1)
+    ((key,),) = store.run("SELECT id FROM collections")
+    box = dict(box_left=0.1, box_top=0.1, box_width=0.5, box_height=0.5)
+    vector = numpy.eye(1, 192, dtype=numpy.float32).tobytes()
+    add(store, "faces", collection_id=key, face_id=FACE.bytes, image_id=FACE.bytes, **box, confidence=99.0, embedding=vector, revision=1)
+    yield store, tmp_path
+    store.connection.close()
+
+
+def add(store, table, **values):
+    marks = ", ".join([store.mark] * len(values))
+    store.run(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+
+
+def note_step(store, version, sql):
+    add(
+        store,
+        "_sqlx_migrations",
+        version=version,
+        description="collections and faces",
+        success=True,
+        checksum=hashlib.sha384(sql.encode()).digest(),
+        execution_time=1,
+    )
+
+
+def account_and_version(folder):
+    """Of the collections that a server with its defaults makes."""
+    with Server(folder) as server:
+        made = server.client.create_collection(CollectionId="any")
+        return made["CollectionArn"].split(":")[-2], made["FaceModelVersion"]
+
+
+def test_a_database_of_the_first_schema_goes_on(first_schema, photo):
+    store, folder = first_schema
+    with Server(folder, database_url=store.url) as server:
+        (face,) = server.client.list_faces(CollectionId=COLLECTION)["Faces"]
+        assert face["FaceId"] == str(FACE)
+        assert server.client.search_faces(CollectionId=COLLECTION, FaceId=str(FACE))["FaceMatches"] == []
+        server.client.index_faces(CollectionId=COLLECTION, Image={"Bytes": photo("obama.jpg")})
+        assert server.client.describe_collection(CollectionId=COLLECTION)["FaceCount"] == 2
+        server.client.create_user(CollectionId=COLLECTION, UserId="somebody")
+        given = server.client.associate_faces(CollectionId=COLLECTION, UserId="somebody", FaceIds=[str(FACE)])
+        assert len(given["AssociatedFaces"]) == 1
+        server.client.tag_resource(
+            ResourceArn=server.client.describe_collection(CollectionId=COLLECTION)["CollectionARN"], Tags={"kept": "yes"}
+        )
+
+
+def test_a_newer_schema_is_refused_in_clear_words(first_schema):
+    store, folder = first_schema
+    note_step(store, 4711, "-- what a later version does")
+    environment = {"PATH": os.environ["PATH"], "REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_DATA_DIR": str(folder / "data")}
+    if store.url:
+        environment["DATABASE_URL"] = store.url
+    done = subprocess.run([BINARY, "serve", "--listen", "127.0.0.1:0"], env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0
+    assert "step 4711" in done.stderr and "newer" in done.stderr, done.stderr
+    tables = {"sqlite": "SELECT name FROM sqlite_master", "postgres": "SELECT tablename FROM pg_tables"}["postgres" if store.url else "sqlite"]
+    assert ("tags",) not in [tuple(row) for row in store.run(tables)], "nothing was changed"
