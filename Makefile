@@ -29,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-signatures gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability soak lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-signatures gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -106,6 +106,9 @@ bench-growth: build setup-tests  ## What a collection's size costs, to a million
 
 bench-overload: build setup-tests  ## Ten times the load that it can bear, and crowds of slow clients
 	@$(TEST_PYTHON) benches/overload.py $(ARGS)
+
+soak: build setup-tests  ## Every operation at random against a model of what should be there (MINUTES=30)
+	@$(TEST_PYTHON) tests/soak.py --minutes $(or $(MINUTES),30) $(ARGS)
 
 test-durability: build setup-tests  ## 100 kills on each store, a database that is away for 20 s, a full disk
 	@REKOLLECT_TEST_KILLS=100 REKOLLECT_TEST_OUTAGE=20 $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs tests/clients/test_durability.py

@@ -115,6 +115,9 @@ pub struct Settings {
     /// Model pack; without it, the manifest's default.
     #[arg(long, env = "REKOLLECT_PACK")]
     pub pack: Option<String>,
+    /// Where the nearest faces are found: in this server's memory, exactly; or by pgvector in Postgres, nearly so, for more faces than memory holds.
+    #[arg(long, env = "REKOLLECT_SEARCH", value_enum, default_value_t = SearchSetting::Memory)]
+    pub search: SearchSetting,
     /// What becomes of an image whose Exif declares no orientation: it is estimated, as the service did until 2021, or never turned, as today.
     #[arg(long, env = "REKOLLECT_ORIENTATION", value_enum, default_value_t = OrientationSetting::Estimate)]
     pub orientation: OrientationSetting,
@@ -285,6 +288,15 @@ pub enum Switch {
     On,
     /// Off.
     Off,
+}
+
+/// Where the nearest faces are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SearchSetting {
+    /// In the server's memory.
+    Memory,
+    /// In Postgres.
+    Pgvector,
 }
 
 /// How log lines look.

@@ -16,9 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
-use crate::config::{OrientationSetting, Settings, Switch};
+use crate::config::{OrientationSetting, SearchSetting, Settings, Switch};
 use crate::operations::{Service, TokenKey};
-use crate::search::Galleries;
+use crate::search;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::vision::pack::Manifest;
@@ -166,10 +166,20 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         Store::open(settings.database_url.as_deref(), &settings.data_dir, settings.database_connections).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let (engine, pack) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
+    let (faces, users) = match settings.search {
+        SearchSetting::Memory => (search::Engine::memory(), search::Engine::memory()),
+        SearchSetting::Pgvector => {
+            let dimensions = pack.embedder.dimensions;
+            search::prepare_pgvector(&store, dimensions).await.map_err(|fault| {
+                format!("--search pgvector needs a Postgres with the extension pgvector 0.8 or later, and the right to create it: {fault}")
+            })?;
+            (search::Engine::pgvector(dimensions), search::Engine::pgvector(dimensions))
+        }
+    };
     let service = Service {
         store,
-        faces: Galleries::default(),
-        users: Galleries::default(),
+        faces,
+        users,
         engine,
         pack: Arc::new(pack),
         s3: settings.s3.open()?,

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::access::{Decision, Principal};
 use crate::domain::{AccountId, AttributeSet, CollectionId, FaceId, Fault, ImageSource, Operation, Percent};
-use crate::search::Galleries;
+use crate::search;
 use crate::sources::S3;
 use crate::store::{Collection, Store, UserKey};
 use crate::telemetry::{Stage, Stages};
@@ -50,10 +50,10 @@ const ROUNDING: f32 = 1e-6;
 pub struct Service {
     /// Collections and faces.
     pub store: Store,
-    /// The faces' vectors in memory.
-    pub faces: Galleries<FaceId>,
-    /// The users' vectors in memory.
-    pub users: Galleries<UserKey>,
+    /// Where the nearest faces are found.
+    pub faces: search::Engine<FaceId>,
+    /// And the nearest users.
+    pub users: search::Engine<UserKey>,
     /// The vision workers.
     pub engine: Engine,
     /// The models that the workers run.

@@ -1,7 +1,8 @@
-//! Nearest faces and users: an exact scan of vectors in memory. The store is the truth; a gallery is its image and catches up
-//! before every search, so that a search sees whatever any server on the same database acknowledged before it.
+//! Nearest faces and users: by an exact scan of vectors in memory, or by pgvector. The store is the truth; a gallery is its image and
+//! catches up before every search, so that a search sees whatever any server on the same database acknowledged before it.
 
 mod gallery;
+mod pgvector;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -16,12 +17,23 @@ use crate::store::{Collection, Store, UserKey};
 
 use gallery::Gallery;
 pub use gallery::{Neighbour, Probe, Query};
+use pgvector::Pgvector;
+pub use pgvector::prepare as prepare_pgvector;
 
 /// Vectors that go into a gallery at once: a search of what is there already waits for no more.
 const AT_ONCE: usize = 1024;
 
 /// What a gallery can hold: ids with vectors whose changes the store tells by revision.
-pub trait Member: Copy + Debug + Eq + Hash + Ord + Send + Sync + 'static {
+pub trait Member: Copy + Debug + Eq + Hash + Ord + Send + Sync + Unpin + 'static {
+    /// The table of their vectors where pgvector searches.
+    const VECTORS: &'static str;
+
+    /// The id as that table has it.
+    fn to_bytes(self) -> Vec<u8>;
+
+    /// And back; `None` when it has another length.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+
     /// The ids that have no vector any more since `revision`.
     fn gone_since(
         store: &Store,
@@ -38,6 +50,16 @@ pub trait Member: Copy + Debug + Eq + Hash + Ord + Send + Sync + 'static {
 }
 
 impl Member for FaceId {
+    const VECTORS: &'static str = "face_vectors";
+
+    fn to_bytes(self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(FaceId::from_bytes)
+    }
+
     async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Vec<Self>, Fault> {
         store.deleted_since(collection, revision).await
     }
@@ -52,6 +74,16 @@ impl Member for FaceId {
 }
 
 impl Member for UserKey {
+    const VECTORS: &'static str = "user_vectors";
+
+    fn to_bytes(self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(i64::from_be_bytes).map(Self)
+    }
+
     async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Vec<Self>, Fault> {
         store.users_without_vector_since(collection, revision).await
     }
@@ -62,6 +94,63 @@ impl Member for UserKey {
         revision: i64,
     ) -> impl Stream<Item = Result<(Self, Vec<f32>), Fault>> + Send + 'a {
         store.user_vectors_since(collection, revision)
+    }
+}
+
+/// What finds the members nearest to a probe.
+pub enum Engine<Id> {
+    /// In this server's memory, exactly.
+    Memory(Galleries<Id>),
+    /// In Postgres, nearly so.
+    Pgvector(Pgvector<Id>),
+}
+
+impl<Id: Member> Engine<Id> {
+    /// An exact one.
+    pub fn memory() -> Self {
+        Self::Memory(Galleries::default())
+    }
+
+    /// One for vectors of this length, after [`prepare_pgvector`].
+    pub fn pgvector(dimensions: usize) -> Self {
+        Self::Pgvector(Pgvector::new(dimensions))
+    }
+
+    /// See [`Query`]. `None` when the probe is a member that is not there.
+    pub async fn nearest(
+        &self,
+        store: &Store,
+        collection: &Collection,
+        query: Query<Id>,
+    ) -> Result<Option<Vec<Neighbour<Id>>>, Fault> {
+        match self {
+            Self::Memory(galleries) => galleries.nearest(store, collection, query).await,
+            Self::Pgvector(tables) => tables.nearest(store, collection, query).await,
+        }
+    }
+
+    /// The vector of a member, if it is there.
+    pub async fn vector(&self, store: &Store, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
+        match self {
+            Self::Memory(galleries) => galleries.vector(store, collection, id).await,
+            Self::Pgvector(tables) => tables.vector(store, collection, id).await,
+        }
+    }
+
+    /// Forgets a collection that does not exist any more, whoever deleted it.
+    pub fn forget(&self, account: &AccountId, id: &CollectionId) {
+        // Tables of pgvector lose their rows with the collection.
+        if let Self::Memory(galleries) = self {
+            galleries.forget(account, id);
+        }
+    }
+
+    /// How many vectors are in this server's memory.
+    pub fn members(&self) -> usize {
+        match self {
+            Self::Memory(galleries) => galleries.members(),
+            Self::Pgvector(_) => 0,
+        }
     }
 }
 
@@ -92,8 +181,7 @@ impl<Id> Default for Galleries<Id> {
 }
 
 impl<Id: Member> Galleries<Id> {
-    /// See [`Query`]. `None` when the probe is a member that is not there.
-    pub async fn nearest(
+    async fn nearest(
         &self,
         store: &Store,
         collection: &Collection,
@@ -115,20 +203,17 @@ impl<Id: Member> Galleries<Id> {
         answer.await.map_err(Fault::internal(CONTEXT))
     }
 
-    /// The vector of a member, if it is there.
-    pub async fn vector(&self, store: &Store, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
+    async fn vector(&self, store: &Store, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
         let entry = self.up_to_date(store, collection).await?;
         Ok(entry.read().vector_of(id).map(<[f32]>::to_vec))
     }
 
-    /// How many vectors are in memory.
-    pub fn members(&self) -> usize {
+    fn members(&self) -> usize {
         let entries: Vec<Arc<Entry<Id>>> = lock(&self.by_name).values().cloned().collect();
         entries.iter().map(|entry| entry.read().len()).sum()
     }
 
-    /// Forgets a collection that does not exist any more, whoever deleted it.
-    pub fn forget(&self, account: &AccountId, id: &CollectionId) {
+    fn forget(&self, account: &AccountId, id: &CollectionId) {
         lock(&self.by_name).remove(&(account.clone(), id.clone()));
     }
 

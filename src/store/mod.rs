@@ -190,6 +190,11 @@ impl Store {
         &self.place
     }
 
+    /// The connections, for the search inside Postgres.
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
     /// Whether the database answers, and soon: whoever asks has a timeout of their own.
     pub async fn ping(&self) -> Result<(), Fault> {
         const CONTEXT: &str = "asking the database for a sign of life";

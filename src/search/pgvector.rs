@@ -1,0 +1,236 @@
+//! Nearest faces and users inside Postgres, by pgvector's HNSW index: for collections that no server's memory holds. Approximate: a near
+//! member can be missed (docs/scaling.md has the measured recall), but none that is told has a wrong cosine.
+//!
+//! The tables are an image of the store's vectors, like a gallery, and catch up in the same way: before each search, by revision, in a
+//! transaction that any server may make.
+
+use std::fmt::Write;
+use std::marker::PhantomData;
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
+
+use crate::domain::Fault;
+use crate::store::{Collection, Store};
+
+use super::{Member, Neighbour, Probe, Query};
+
+const SCHEMA: &str = include_str!("../../migrations/pgvector/0001_vectors.sql");
+/// Any number: servers that start at once make the tables one after the other.
+const SCHEMA_LOCK: i64 = 0x7265_6b6f;
+/// Vectors of one statement: Postgres takes 65,535 parameters.
+const AT_ONCE: usize = 500;
+/// Candidates that a walk through the index keeps: more find more and take longer. pgvector takes at most 1,000.
+const CANDIDATES: std::ops::RangeInclusive<usize> = 200..=1000;
+
+/// The vectors of one kind of members.
+pub struct Pgvector<Id> {
+    dimensions: usize,
+    members: PhantomData<fn() -> Id>,
+}
+
+/// Makes the tables and, for vectors of this length, the indexes; done by every server at its start. Fails when the database is no
+/// Postgres, or has no pgvector.
+pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
+    const CONTEXT: &str = "preparing the tables of pgvector";
+    let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
+    let locking = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(SCHEMA_LOCK);
+    transaction.execute(locking).await.map_err(Fault::internal(CONTEXT))?;
+    let mut statements = SCHEMA.to_owned();
+    for table in ["face_vectors", "user_vectors"] {
+        let _ = write!(
+            statements,
+            "CREATE INDEX IF NOT EXISTS {table}_{dimensions} ON {table} USING hnsw ((embedding::halfvec({dimensions})) halfvec_ip_ops) \
+             WHERE vector_dims(embedding) = {dimensions};"
+        );
+    }
+    transaction.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.map_err(Fault::internal(CONTEXT))?;
+    transaction.commit().await.map_err(Fault::internal(CONTEXT))
+}
+
+impl<Id: Member> Pgvector<Id> {
+    /// Of vectors of this length.
+    pub fn new(dimensions: usize) -> Self {
+        Self { dimensions, members: PhantomData }
+    }
+
+    /// See [`super::Engine::nearest`].
+    pub async fn nearest(
+        &self,
+        store: &Store,
+        collection: &Collection,
+        query: Query<Id>,
+    ) -> Result<Option<Vec<Neighbour<Id>>>, Fault> {
+        const CONTEXT: &str = "searching with pgvector";
+        let (vector, left_out) = match query.probe {
+            Probe::Embedding(vector) => (vector, None),
+            Probe::Member(id) => match self.vector(store, collection, &id).await? {
+                Some(vector) => (vector, Some(id)),
+                None => return Ok(None),
+            },
+        };
+        self.catch_up(store, collection).await?;
+        let (n, table) = (self.dimensions, Id::VECTORS);
+        // One more than asked for: the probe itself is among them.
+        let limit = query.limit + usize::from(left_out.is_some());
+        let candidates = limit.clamp(*CANDIDATES.start(), *CANDIDATES.end());
+        let statement = format!(
+            "SELECT member, -(embedding <#> CAST($1 AS vector)) FROM {table} \
+             WHERE collection_id = $2 AND vector_dims(embedding) = {n} \
+             ORDER BY embedding::halfvec({n}) <#> CAST($1 AS halfvec({n})) LIMIT $3"
+        );
+        let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
+        // The index knows nothing of collections: the walk goes on until enough members of this one were met.
+        let settings = format!(
+            "SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.ef_search = {candidates}; \
+             SET LOCAL hnsw.max_scan_tuples = 200000"
+        );
+        transaction.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await.map_err(Fault::internal(CONTEXT))?;
+        let found = sqlx::query(AssertSqlSafe(statement))
+            .bind(text_of(&vector))
+            .bind(collection.key)
+            .bind(limit as i64)
+            .try_map(|row: AnyRow| Ok((member_of::<Id>(&row)?, row.try_get::<f64, _>(1)?)))
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(Fault::internal(CONTEXT))?;
+        transaction.rollback().await.map_err(Fault::internal(CONTEXT))?;
+        let mut nearest: Vec<(Id, f64)> = found
+            .into_iter()
+            .filter(|(id, cosine)| Some(*id) != left_out && *cosine >= f64::from(query.min_cosine))
+            .collect();
+        // The index ordered them by half-precision numbers.
+        nearest.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        nearest.truncate(query.limit);
+        Ok(Some(nearest.into_iter().map(|(id, cosine)| Neighbour { id, cosine: cosine as f32 }).collect()))
+    }
+
+    /// The vector of a member, if it is there.
+    pub async fn vector(&self, store: &Store, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
+        const CONTEXT: &str = "reading a vector of pgvector";
+        self.catch_up(store, collection).await?;
+        let statement =
+            format!("SELECT CAST(embedding AS TEXT) FROM {} WHERE collection_id = $1 AND member = $2", Id::VECTORS);
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(collection.key)
+            .bind(id.to_bytes())
+            .try_map(|row: AnyRow| vector_of(row.try_get(0)?))
+            .fetch_optional(store.pool())
+            .await
+            .map_err(Fault::internal(CONTEXT))
+    }
+
+    /// Brings the tables to at least `collection.revision`.
+    async fn catch_up(&self, store: &Store, collection: &Collection) -> Result<(), Fault> {
+        const CONTEXT: &str = "bringing the tables of pgvector up to date";
+        let known = sqlx::query("SELECT revision FROM vector_images WHERE collection_id = $1 AND kind = $2")
+            .bind(collection.key)
+            .bind(Id::VECTORS)
+            .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+            .fetch_optional(store.pool())
+            .await
+            .map_err(Fault::internal(CONTEXT))?;
+        if known.unwrap_or(0) >= collection.revision {
+            return Ok(());
+        }
+        let (store, collection) = (store.clone(), collection.clone());
+        // As with a change of the store: a client that goes away must not leave a transaction open.
+        let change = async move { copy_changes::<Id>(&store, &collection).await };
+        tokio::spawn(change).await.map_err(Fault::internal(CONTEXT))?
+    }
+}
+
+/// Copies what changed since the noted revision. One server at a time does so for a collection: the others wait for the note's row.
+async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Result<(), Fault> {
+    const CONTEXT: &str = "copying vectors to pgvector";
+    let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
+    sqlx::query("INSERT INTO vector_images (collection_id, kind, revision) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING")
+        .bind(collection.key)
+        .bind(Id::VECTORS)
+        .execute(&mut *transaction)
+        .await
+        .map_err(Fault::internal(CONTEXT))?;
+    let known = sqlx::query("SELECT revision FROM vector_images WHERE collection_id = $1 AND kind = $2 FOR UPDATE")
+        .bind(collection.key)
+        .bind(Id::VECTORS)
+        .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(Fault::internal(CONTEXT))?;
+    if known >= collection.revision {
+        return transaction.rollback().await.map_err(Fault::internal(CONTEXT));
+    }
+    let delete = format!("DELETE FROM {} WHERE collection_id = $1 AND member = $2", Id::VECTORS);
+    for id in Id::gone_since(store, collection, known).await? {
+        sqlx::query(AssertSqlSafe(delete.clone()))
+            .bind(collection.key)
+            .bind(id.to_bytes())
+            .execute(&mut *transaction)
+            .await
+            .map_err(Fault::internal(CONTEXT))?;
+    }
+    let mut changed = pin!(Id::changed_since(store, collection, known).try_chunks(AT_ONCE));
+    while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
+        upsert(&mut transaction, collection, &batch).await.map_err(Fault::internal(CONTEXT))?;
+    }
+    sqlx::query("UPDATE vector_images SET revision = $1 WHERE collection_id = $2 AND kind = $3")
+        .bind(collection.revision)
+        .bind(collection.key)
+        .bind(Id::VECTORS)
+        .execute(&mut *transaction)
+        .await
+        .map_err(Fault::internal(CONTEXT))?;
+    transaction.commit().await.map_err(Fault::internal(CONTEXT))
+}
+
+async fn upsert<Id: Member>(
+    transaction: &mut Transaction<'static, Any>,
+    collection: &Collection,
+    batch: &[(Id, Vec<f32>)],
+) -> sqlx::Result<()> {
+    let rows: Vec<String> =
+        (0..batch.len()).map(|n| format!("($1, ${}, CAST(${} AS vector))", 2 * n + 2, 2 * n + 3)).collect();
+    let statement = format!(
+        "INSERT INTO {} (collection_id, member, embedding) VALUES {} \
+         ON CONFLICT (collection_id, member) DO UPDATE SET embedding = EXCLUDED.embedding",
+        Id::VECTORS,
+        rows.join(", ")
+    );
+    let query = sqlx::query(AssertSqlSafe(statement)).persistent(batch.len() == AT_ONCE).bind(collection.key);
+    let query = batch.iter().fold(query, |query, (id, vector)| query.bind(id.to_bytes()).bind(text_of(vector)));
+    query.execute(&mut **transaction).await.map(drop)
+}
+
+/// pgvector's text form, from which every 32-bit number comes back as it was.
+fn text_of(vector: &[f32]) -> String {
+    let mut text = String::with_capacity(12 * vector.len());
+    for (n, value) in vector.iter().enumerate() {
+        let _ = write!(text, "{}{value}", if n == 0 { '[' } else { ',' });
+    }
+    text.push(']');
+    text
+}
+
+fn vector_of(text: &str) -> sqlx::Result<Vec<f32>> {
+    let numbers = text.trim_matches(['[', ']']).split(',');
+    numbers.map(|number| number.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))).collect()
+}
+
+fn member_of<Id: Member>(row: &AnyRow) -> sqlx::Result<Id> {
+    let bytes: &[u8] = row.try_get(0)?;
+    Id::from_bytes(bytes).ok_or_else(|| sqlx::Error::Decode("a member's id has another length".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_survive_their_text_form() {
+        let vector = vec![0.1f32, -1.0, 1e-30, f32::MIN_POSITIVE, 0.333_333_34];
+        assert_eq!(vector_of(&text_of(&vector)).unwrap(), vector);
+        assert!(vector_of("[1,x]").is_err());
+    }
+}

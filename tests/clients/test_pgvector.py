@@ -1,0 +1,93 @@
+"""The search inside Postgres, on the Postgres with pgvector that a wheel carries."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from servers import BINARY, MODELS, ROOT, Server
+from test_boto3 import face_ids, index
+
+sys.path.insert(0, str(ROOT / "tests"))
+import postgres  # noqa: E402
+
+PGVECTOR = {"REKOLLECT_SEARCH": "pgvector"}
+
+
+@pytest.fixture(scope="module")
+def database():
+    before = os.environ.get("REKOLLECT_TEST_POSTGRES")
+    os.environ["REKOLLECT_TEST_POSTGRES"] = "wheel"
+    try:
+        with postgres.cluster() as url:
+            yield url
+    finally:
+        os.environ.pop("REKOLLECT_TEST_POSTGRES")
+        if before is not None:
+            os.environ["REKOLLECT_TEST_POSTGRES"] = before
+
+
+@pytest.fixture(scope="module")
+def both(database, tmp_path_factory):
+    """Two servers on one database, one that searches in memory and one by pgvector."""
+    folder = tmp_path_factory.mktemp("pgvector")
+    with Server(folder / "memory", database_url=database) as memory, Server(folder / "pgvector", database_url=database, env=PGVECTOR) as tables:
+        yield memory.client, tables.client
+
+
+def answers(client, collection, face, **more):
+    found = client.search_faces(CollectionId=collection, FaceId=face, FaceMatchThreshold=0, MaxFaces=100, **more)["FaceMatches"]
+    return [(match["Face"]["FaceId"], pytest.approx(match["Similarity"], abs=1e-3)) for match in found]
+
+
+def test_both_engines_agree_while_faces_come_and_go(both, photo):
+    memory, tables = both
+    memory.create_collection(CollectionId="shared")
+    faces = []
+    for number in range(1, 7):
+        writer = (memory, tables)[number % 2]
+        records = writer.index_faces(CollectionId="shared", Image={"Bytes": photo(f"sample{number}.jpg")}, QualityFilter="NONE")["FaceRecords"]
+        faces += [record["Face"]["FaceId"] for record in records]
+        assert answers(memory, "shared", faces[0]) == answers(tables, "shared", faces[0])
+    assert len(answers(tables, "shared", faces[0])) == len(faces) - 1
+    memory.delete_faces(CollectionId="shared", FaceIds=faces[1:4])
+    left = {face for face, _ in answers(tables, "shared", faces[0])}
+    assert left == set(faces[4:]), "a deleted face is not found, whoever deleted it"
+    with pytest.raises(tables.exceptions.InvalidParameterException):
+        tables.search_faces(CollectionId="shared", FaceId=faces[1])
+
+
+def test_a_threshold_and_other_collections(both, photo):
+    memory, tables = both
+    for collection in ("left", "right"):
+        tables.create_collection(CollectionId=collection)
+    (me,) = face_ids(index(tables, "left", photo("obama.jpg"), "obama"))
+    index(tables, "left", photo("biden.jpg"), "biden")
+    index(tables, "right", photo("obama2.jpg"), "obama")
+    assert tables.search_faces(CollectionId="left", FaceId=me)["FaceMatches"] == []
+    found = tables.search_faces_by_image(CollectionId="right", Image={"Bytes": photo("obama.jpg")})["FaceMatches"]
+    assert [match["Face"]["ExternalImageId"] for match in found] == ["obama"]
+    tables.delete_collection(CollectionId="right")
+    tables.create_collection(CollectionId="right")
+    assert tables.search_faces_by_image(CollectionId="right", Image={"Bytes": photo("obama.jpg")})["FaceMatches"] == []
+
+
+def test_users(both, photo):
+    memory, tables = both
+    memory.create_collection(CollectionId="users")
+    obama = [face_ids(index(memory, "users", photo(f"obama{number}.jpg"), "obama"))[0] for number in ("", 2)]
+    for user in ("obama", "nobody"):
+        memory.create_user(CollectionId="users", UserId=user)
+    memory.associate_faces(CollectionId="users", UserId="obama", FaceIds=obama)
+    for client in both:
+        found = client.search_users_by_image(CollectionId="users", Image={"Bytes": photo("obama3.jpg")})["UserMatches"]
+        assert [match["User"]["UserId"] for match in found] == ["obama"]
+        assert [match["User"]["UserId"] for match in client.search_users(CollectionId="users", FaceId=obama[0])["UserMatches"]] == ["obama"]
+    memory.delete_user(CollectionId="users", UserId="obama")
+    assert tables.search_users_by_image(CollectionId="users", Image={"Bytes": photo("obama3.jpg")})["UserMatches"] == []
+
+
+def test_without_pgvector_the_server_says_what_it_needs(tmp_path):
+    environment = {"PATH": os.environ["PATH"], "REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_DATA_DIR": str(tmp_path), **PGVECTOR}
+    done = subprocess.run([BINARY, "serve", "--listen", "127.0.0.1:0"], env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0 and "needs a Postgres with the extension pgvector" in done.stderr, done.stderr
