@@ -29,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability soak lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-signatures gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability soak lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-signatures gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -103,6 +103,9 @@ bench-quality: build setup-tests  ## What each level of the quality filter leave
 
 bench-growth: build setup-tests  ## What a collection's size costs, to a million faces, on both stores (ARGS="--sizes 1000,10000")
 	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/growth.py $(ARGS)
+
+bench-search: build setup-tests  ## The engines of search, and usearch, on the same vectors (ARGS="--size 1000000")
+	@$(TEST_PYTHON) benches/search.py $(ARGS)
 
 bench-overload: build setup-tests  ## Ten times the load that it can bear, and crowds of slow clients
 	@$(TEST_PYTHON) benches/overload.py $(ARGS)

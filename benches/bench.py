@@ -1,8 +1,8 @@
 """The figures of docs/benchmarks.md, measured on this machine: `make bench`.
 
-IndexFaces is measured as a client sees it: one client, one keep-alive connection, a 1080p JPEG with one face, each call under a new
-external id so that a face is really stored. Between the calls, in the same run, the floor is measured: what no server can do without,
-libjpeg-turbo's full decode of that JPEG and the bare inferences of the same weights at the same input sizes, on one thread.
+IndexFaces is measured as a client sees it: one client, one keep-alive connection, each call under a new external id so that its faces are really
+stored. Between the calls, in the same run, the floor is measured: libjpeg-turbo's full decode of that JPEG and the bare inferences of the same
+weights at the same input sizes, on one thread. Then many callers, with one worker and with one a core.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import platform
 import socket
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -30,31 +31,39 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-FULL_HD = (1920, 1080)
+SIZES = {"640 x 480": (640, 480), "1080p": (1920, 1080), "12 MP": (4000, 3000)}
+GROUP = "1600 x 1280, twenty faces"
+CALLERS = 4
+SECONDS = 6
 COLLECTION = "bench"
 WARM_UP = 20
 STARTS = 5
-MOST_TIMES_THE_FLOOR = 1.5
+MOST_TIMES_1080P = 1.5
 MOST_OF_YUNET = 0.9
-LONGEST_START_SECONDS = 1.0
-MOST_IDLE_MEGABYTES = 200
+LONGEST_START_SECONDS = 0.5
+MOST_IDLE_MEGABYTES = 150
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--calls", type=int, default=300, help="measured calls (default: %(default)s)")
+    parser.add_argument("--calls", type=int, default=150, help="measured calls of each picture (default: %(default)s)")
     parser.add_argument("--pack", default=os.environ.get("REKOLLECT_PACK", "compact"), help="model pack (default: %(default)s)")
     options = parser.parse_args()
     pack = Pack(options.pack)
     with tempfile.TemporaryDirectory() as folder:
-        starts, idle = measure_starts(Path(folder), options.pack)
-        with Server(Path(folder) / "load", pack=options.pack) as server:
-            data, source = photos.one_face(server.client, FULL_HD)
-            calls, floors = measure_index_faces(server, pack, data, options.calls)
+        folder = Path(folder)
+        starts, idle = measure_starts(folder, options.pack)
+        with Server(folder / "load", pack=options.pack) as server:
+            pictures = {name: photos.one_face(server.client, size)[0] for name, size in SIZES.items()}
+            pictures[GROUP] = photos.group(server.client)
+            server.client.create_collection(CollectionId=COLLECTION)
+            times = {name: measure_index_faces(server, pack, data, options.calls) for name, data in pictures.items()}
             busy = resident_megabytes(server)
+        rates = {workers: measure_throughput(folder, options.pack, workers, pictures) for workers in (1, os.cpu_count() or 1)}
     embedder, detector = measure_bare_models(pack, options.calls)
-    heading(options, source, data)
-    report(calls, floors, embedder, detector, starts, idle, busy)
+    heading(options)
+    report_pictures(pictures, times, rates)
+    report(embedder, detector, starts, idle, busy)
 
 
 class Pack:
@@ -89,20 +98,48 @@ def blank_input(width, height):
 
 def measure_index_faces(server, pack, data, count):
     """Milliseconds of the calls and of the floor, in turn, so that whatever slows this machine down slows both."""
+    connection = connected(server)
+    height, width, _ = simplejpeg.decode_jpeg(data).shape
+    inputs = pack.detector_inputs(width, height)
+    image = base64.b64encode(data).decode()
+    calls, floors, faces = [], [], 0
+    for number in range(WARM_UP + count):
+        body = json.dumps({"CollectionId": COLLECTION, "ExternalImageId": f"{width}-{number}", "Image": {"Bytes": image}}).encode()
+        reply = []
+        calls.append(milliseconds(lambda: reply.append(post(connection, "IndexFaces", body))))
+        faces = len(reply[0]["FaceRecords"])
+        floors.append(milliseconds(lambda: floor(pack, data, inputs, faces)))
+    return calls[WARM_UP:], floors[WARM_UP:]
+
+
+def measure_throughput(folder, pack, workers, pictures):
+    """Calls a second that CALLERS clients get together, by picture."""
+    with Server(folder / f"workers-{workers}", pack=pack, args=["--workers", str(workers)]) as server:
+        server.client.create_collection(CollectionId=COLLECTION)
+        return {name: throughput(server, data) for name, data in pictures.items()}
+
+
+def throughput(server, data):
+    image, done, end = base64.b64encode(data).decode(), [0] * CALLERS, time.monotonic() + SECONDS
+
+    def call(caller):
+        connection = connected(server)
+        while time.monotonic() < end:
+            done[caller] += 1
+            body = {"CollectionId": COLLECTION, "ExternalImageId": f"{len(data)}-{caller}-{done[caller]}", "Image": {"Bytes": image}}
+            post(connection, "IndexFaces", json.dumps(body).encode())
+
+    threads = [threading.Thread(target=call, args=(caller,)) for caller in range(CALLERS)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    return sum(done) / SECONDS
+
+
+def connected(server):
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     connection.connect()
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server.client.create_collection(CollectionId=COLLECTION)
-    inputs = pack.detector_inputs(*FULL_HD)
-    image = base64.b64encode(data).decode()
-    calls, floors = [], []
-    for number in range(WARM_UP + count):
-        body = json.dumps({"CollectionId": COLLECTION, "ExternalImageId": f"call-{number}", "Image": {"Bytes": image}}).encode()
-        calls.append(milliseconds(lambda: post(connection, "IndexFaces", body)))
-        floors.append(milliseconds(lambda: floor(pack, data, inputs)))
-    stored = server.client.describe_collection(CollectionId=COLLECTION)["FaceCount"]
-    assert stored == len(calls), f"{stored} faces stored by {len(calls)} calls"
-    return calls[WARM_UP:], floors[WARM_UP:]
+    return connection
 
 
 def post(connection, operation, body):
@@ -111,13 +148,15 @@ def post(connection, operation, body):
     reply = connection.getresponse()
     text = reply.read()
     assert reply.status == 200, text
+    return json.loads(text)
 
 
-def floor(pack, data, inputs):
+def floor(pack, data, inputs, faces):
     simplejpeg.decode_jpeg(data)
     for blank in inputs:
         pack.detector(blank)
-    pack.embedder(pack.face)
+    for _ in range(faces):
+        pack.embedder(pack.face)
 
 
 def measure_bare_models(pack, count):
@@ -152,9 +191,9 @@ def milliseconds(action):
     return (time.perf_counter() - begin) * 1000
 
 
-def heading(options, source, data):
+def heading(options):
     print(f"Machine: {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; ONNX Runtime {onnxruntime.__version__}.")
-    print(f"Pack {options.pack}, {options.calls} calls after {WARM_UP} to warm up; the picture is {source} as a JPEG of {len(data) // 1024} KiB.")
+    print(f"Pack {options.pack}, {options.calls} calls of each picture after {WARM_UP} to warm up, {CALLERS} callers for {SECONDS} s.")
     print(f'Command: `make bench ARGS="--pack {options.pack} --calls {options.calls}"`\n')
 
 
@@ -164,13 +203,23 @@ def processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def report(calls, floors, embedder, detector, starts, idle, busy):
-    call, least = numpy.median(calls), numpy.median(floors)
+def report_pictures(pictures, times, rates):
+    (one, few), (cores, many) = sorted(rates.items()) if len(rates) > 1 else [*rates.items()] * 2
+    print(f"| IndexFaces | JPEG | p50 | p99 | floor, p50 | over the floor | {one} worker | {cores} workers | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, data in pictures.items():
+        calls, floors = times[name]
+        call, least = numpy.median(calls), numpy.median(floors)
+        print(
+            f"| {name} | {len(data) // 1024} KiB | {call:.1f} ms | {numpy.percentile(calls, 99):.1f} ms | {least:.1f} ms | {call / least:.2f} "
+            f"| {few[name]:.1f} /s | {many[name]:.1f} /s | {many[name] / few[name]:.2f} |"
+        )
+    full, large = (numpy.median(times[name][0]) for name in ("1080p", "12 MP"))
+    print(f"\n12 MP over 1080p: {large / full:.2f} (bar {MOST_TIMES_1080P})\n")
+
+
+def report(embedder, detector, starts, idle, busy):
     rows = [
-        ("IndexFaces, 1080p, one face, p50", f"{call:.1f} ms", ""),
-        ("IndexFaces, 1080p, one face, p99", f"{numpy.percentile(calls, 99):.1f} ms", ""),
-        ("floor: decode and bare inferences, p50", f"{least:.1f} ms", ""),
-        ("IndexFaces over the floor", f"{call / least:.2f}", f"at most {MOST_TIMES_THE_FLOOR}"),
         ("embedder, one face, one thread", f"{embedder:.2f} ms", ""),
         ("detector, 640x480, one thread", f"{detector:.2f} ms", ""),
         ("embedder over the detector", f"{embedder / detector:.2f}", f"at most {MOST_OF_YUNET} (compact)"),

@@ -146,14 +146,14 @@ def p50(call):
     return f"{statistics.median(times[WARM_UP:]):.1f} ms"
 
 
-def throughput(server, probes):
+def throughput(server, probes, threshold=80, limit=80):
     """Searches a second that many callers get together."""
     done, end = [0] * CALLERS, time.monotonic() + SECONDS
 
     def call(number):
         client = rekognition(server.url)
         while time.monotonic() < end:
-            search(client, probes[(number + done[number]) % len(probes)])
+            search(client, probes[(number + done[number]) % len(probes)], threshold, limit)
             done[number] += 1
 
     threads = [threading.Thread(target=call, args=(number,)) for number in range(CALLERS)]

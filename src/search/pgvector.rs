@@ -4,18 +4,21 @@
 //! The tables are an image of the store's vectors, like a gallery, and catch up in the same way: before each search, by revision, in a
 //! transaction that any server may make.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::marker::PhantomData;
 use std::pin::pin;
+use std::sync::{Arc, Mutex};
 
 use futures_util::TryStreamExt;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
+use tokio::sync::Semaphore;
 
 use crate::domain::Fault;
 use crate::store::{Collection, Store};
 
-use super::{Member, Neighbour, Probe, Query};
+use super::{Member, Neighbour, Probe, Query, lock};
 
 const SCHEMA: &str = include_str!("../../migrations/pgvector/0001_vectors.sql");
 /// Any number: servers that start at once make the tables one after the other.
@@ -23,11 +26,18 @@ const SCHEMA_LOCK: i64 = 0x7265_6b6f;
 /// Vectors of one statement: Postgres takes 65,535 parameters.
 const AT_ONCE: usize = 500;
 /// Candidates that a walk through the index keeps: more find more and take longer. pgvector takes at most 1,000.
-const CANDIDATES: std::ops::RangeInclusive<usize> = 200..=1000;
+const CANDIDATES: std::ops::RangeInclusive<usize> = 400..=1000;
+
+/// Collections that a server brings up to date at once. Each takes two connections, so that with more of them all connections could be
+/// held by those that wait for one more.
+const CATCHING_UP: usize = 2;
 
 /// The vectors of one kind of members.
 pub struct Pgvector<Id> {
     dimensions: usize,
+    /// By the collection's key: requests for one collection wait here, without a connection, for the one that brings it up to date.
+    turns: Mutex<HashMap<i64, Arc<tokio::sync::Mutex<()>>>>,
+    catching_up: Semaphore,
     members: PhantomData<fn() -> Id>,
 }
 
@@ -53,7 +63,7 @@ pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
 impl<Id: Member> Pgvector<Id> {
     /// Of vectors of this length.
     pub fn new(dimensions: usize) -> Self {
-        Self { dimensions, members: PhantomData }
+        Self { dimensions, turns: Mutex::default(), catching_up: Semaphore::new(CATCHING_UP), members: PhantomData }
     }
 
     /// See [`super::Engine::nearest`].
@@ -125,21 +135,30 @@ impl<Id: Member> Pgvector<Id> {
     /// Brings the tables to at least `collection.revision`.
     async fn catch_up(&self, store: &Store, collection: &Collection) -> Result<(), Fault> {
         const CONTEXT: &str = "bringing the tables of pgvector up to date";
-        let known = sqlx::query("SELECT revision FROM vector_images WHERE collection_id = $1 AND kind = $2")
-            .bind(collection.key)
-            .bind(Id::VECTORS)
-            .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
-            .fetch_optional(store.pool())
-            .await
-            .map_err(Fault::internal(CONTEXT))?;
-        if known.unwrap_or(0) >= collection.revision {
+        if noted_revision::<Id>(store, collection).await? >= collection.revision {
             return Ok(());
         }
+        let turn = lock(&self.turns).entry(collection.key).or_default().clone();
+        let _turn = turn.lock().await;
+        if noted_revision::<Id>(store, collection).await? >= collection.revision {
+            return Ok(());
+        }
+        let _permit = self.catching_up.acquire().await.map_err(Fault::internal(CONTEXT))?;
         let (store, collection) = (store.clone(), collection.clone());
         // As with a change of the store: a client that goes away must not leave a transaction open.
         let change = async move { copy_changes::<Id>(&store, &collection).await };
         tokio::spawn(change).await.map_err(Fault::internal(CONTEXT))?
     }
+}
+
+async fn noted_revision<Id: Member>(store: &Store, collection: &Collection) -> Result<i64, Fault> {
+    let noted = sqlx::query("SELECT revision FROM vector_images WHERE collection_id = $1 AND kind = $2")
+        .bind(collection.key)
+        .bind(Id::VECTORS)
+        .try_map(|row: AnyRow| row.try_get::<i64, _>(0))
+        .fetch_optional(store.pool())
+        .await;
+    Ok(noted.map_err(Fault::internal("reading how far the tables of pgvector are"))?.unwrap_or(0))
 }
 
 /// Copies what changed since the noted revision. One server at a time does so for a collection: the others wait for the note's row.

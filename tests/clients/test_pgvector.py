@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from servers import BINARY, MODELS, ROOT, Server
@@ -91,3 +92,28 @@ def test_without_pgvector_the_server_says_what_it_needs(tmp_path):
     environment = {"PATH": os.environ["PATH"], "REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_DATA_DIR": str(tmp_path), **PGVECTOR}
     done = subprocess.run([BINARY, "serve", "--listen", "127.0.0.1:0"], env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode != 0 and "needs a Postgres with the extension pgvector" in done.stderr, done.stderr
+
+
+def test_many_index_and_search_at_once(both, photo):
+    """More callers than connections, all of whom find the tables out of date."""
+    _, tables = both
+    collections = [f"crowd-{number}" for number in range(4)]
+    for collection in collections:
+        tables.create_collection(CollectionId=collection)
+
+    def work(number):
+        collection = collections[number % len(collections)]
+        for turn in range(3):
+            picture = {"Bytes": photo("obama.jpg") + f"{number}-{turn}".encode()}
+            face = face_ids(tables.index_faces(CollectionId=collection, Image=picture))[0]
+            found = {face for face, _ in answers(tables, collection, face)}
+            assert len(found) >= turn
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(16)))
+    for collection in collections:
+        assert len(answers(tables, collection, face_ids_of(tables, collection)[0])) == 11
+
+
+def face_ids_of(client, collection):
+    return [face["FaceId"] for face in client.list_faces(CollectionId=collection)["Faces"]]
