@@ -63,6 +63,4 @@ def fill_postgres(connection, collection, embeddings):
         cursor.execute(f"COPY faces ({COLUMNS}) FROM STDIN", stream=text)
     cursor.execute("UPDATE collections SET face_count = %s, revision = %s WHERE id = %s", (len(names), len(names), key))
     connection.commit()
-    cursor.execute("COMMIT")
-    cursor.execute("ANALYZE faces")
     return names

@@ -446,21 +446,29 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Face>, Fault> {
         let user_clause = user.map_or(String::new(), |key| format!(" AND faces.user_id = {}", key.0));
-        let among_clause =
-            among.map_or(String::new(), |ids| format!(" AND faces.face_id IN ({})", placeholders(4, ids.len())));
+        // Asked for some faces in order, Postgres may read the whole collection in that order to find them: those are sorted here.
+        let which = match among {
+            Some(ids) => format!("AND faces.face_id IN ({})", placeholders(3, ids.len())),
+            None => "ORDER BY faces.face_id LIMIT $3".to_owned(),
+        };
         let statement = format!(
             "SELECT face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence, users.name \
              FROM faces LEFT JOIN users ON users.id = faces.user_id \
-             WHERE faces.collection_id = $1 AND faces.face_id > $2{user_clause}{among_clause} ORDER BY faces.face_id LIMIT $3"
+             WHERE faces.collection_id = $1 AND faces.face_id > $2{user_clause} {which}"
         );
         // Nothing sorts before the empty string of bytes.
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let query = sqlx::query(AssertSqlSafe(statement)).persistent(among.is_none() && user.is_none());
-        let mut query = query.bind(collection.key).bind(after).bind(limit);
-        for face in among.unwrap_or_default() {
-            query = query.bind(face.as_bytes().to_vec());
-        }
-        query.try_map(|row| face_of(&row)).fetch_all(&self.pool).await.map_err(Fault::internal("reading faces"))
+        let query = query.bind(collection.key).bind(after);
+        let query = match among {
+            Some(ids) => ids.iter().fold(query, |query, face| query.bind(face.as_bytes().to_vec())),
+            None => query.bind(limit),
+        };
+        let found = query.try_map(|row| face_of(&row)).fetch_all(&self.pool).await;
+        let mut faces = found.map_err(Fault::internal("reading faces"))?;
+        faces.sort_unstable_by_key(|face| face.face_id);
+        faces.truncate(limit as usize);
+        Ok(faces)
     }
 
     /// The ids of faces that were deleted after `revision`.
@@ -638,8 +646,9 @@ async fn delete_faces_of(
     faces: &[FaceId],
     revision: i64,
 ) -> sqlx::Result<Vec<FaceId>> {
+    // Not `user_id IS NULL`: without statistics Postgres takes the index of users for that, and reads every face that has none.
     let statement = format!(
-        "DELETE FROM faces WHERE collection_id = $1 AND user_id IS NULL AND face_id IN ({}) RETURNING face_id",
+        "DELETE FROM faces WHERE collection_id = $1 AND coalesce(user_id, 0) = 0 AND face_id IN ({}) RETURNING face_id",
         placeholders(2, faces.len())
     );
     let query = about_faces(statement, collection, faces);

@@ -171,23 +171,29 @@ impl Store {
         among: Option<&[UserKey]>,
         limit: i64,
     ) -> Result<Vec<(UserKey, User)>, Fault> {
-        let among_clause = among.map_or(String::new(), |keys| format!(" AND id IN ({})", placeholders(4, keys.len())));
-        let statement = format!(
-            "SELECT id, name, face_count FROM users WHERE collection_id = $1 AND id > $2{among_clause} ORDER BY id LIMIT $3"
-        );
+        // As with faces: some users are sorted here.
+        let which = match among {
+            Some(keys) => format!("AND id IN ({})", placeholders(3, keys.len())),
+            None => "ORDER BY id LIMIT $3".to_owned(),
+        };
+        let statement = format!("SELECT id, name, face_count FROM users WHERE collection_id = $1 AND id > $2 {which}");
         let query = sqlx::query(AssertSqlSafe(statement)).persistent(among.is_none());
-        let mut query = query.bind(collection.key).bind(after.map_or(0, |key| key.0)).bind(limit);
-        for key in among.unwrap_or_default() {
-            query = query.bind(key.0);
-        }
-        query
+        let query = query.bind(collection.key).bind(after.map_or(0, |key| key.0));
+        let query = match among {
+            Some(keys) => keys.iter().fold(query, |query, key| query.bind(key.0)),
+            None => query.bind(limit),
+        };
+        let found = query
             .try_map(|row: AnyRow| {
                 let id = UserId::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?;
                 Ok((UserKey(row.try_get(0)?), User { id, face_count: row.try_get::<i64, _>(2)? as usize }))
             })
             .fetch_all(&self.pool)
-            .await
-            .map_err(Fault::internal("reading users"))
+            .await;
+        let mut users = found.map_err(Fault::internal("reading users"))?;
+        users.sort_unstable_by_key(|(key, _)| *key);
+        users.truncate(limit as usize);
+        Ok(users)
     }
 
     /// Gives faces to a user or takes them from it, those that may be. Fails with [`Fault::TooManyFacesOfUser`], and then changes
