@@ -173,7 +173,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
             search::prepare_pgvector(&store, dimensions).await.map_err(|fault| {
                 format!("--search pgvector needs a Postgres with the extension pgvector 0.8 or later, and the right to create it: {fault}")
             })?;
-            (search::Engine::pgvector(dimensions), search::Engine::pgvector(dimensions))
+            (search::Engine::pgvector(), search::Engine::pgvector())
         }
     };
     let service = Service {

@@ -111,9 +111,9 @@ impl<Id: Member> Engine<Id> {
         Self::Memory(Galleries::default())
     }
 
-    /// One for vectors of this length, after [`prepare_pgvector`].
-    pub fn pgvector(dimensions: usize) -> Self {
-        Self::Pgvector(Pgvector::new(dimensions))
+    /// One in Postgres, after [`prepare_pgvector`].
+    pub fn pgvector() -> Self {
+        Self::Pgvector(Pgvector::default())
     }
 
     /// See [`Query`]. `None` when the probe is a member that is not there.

@@ -32,9 +32,8 @@ const CANDIDATES: std::ops::RangeInclusive<usize> = 400..=1000;
 /// held by those that wait for one more.
 const CATCHING_UP: usize = 2;
 
-/// The vectors of one kind of members.
+/// The vectors of one kind of members, after [`prepare`].
 pub struct Pgvector<Id> {
-    dimensions: usize,
     /// By the collection's key: requests for one collection wait here, without a connection, for the one that brings it up to date.
     turns: Mutex<HashMap<i64, Arc<tokio::sync::Mutex<()>>>>,
     catching_up: Semaphore,
@@ -60,12 +59,13 @@ pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
     transaction.commit().await.map_err(Fault::internal(CONTEXT))
 }
 
-impl<Id: Member> Pgvector<Id> {
-    /// Of vectors of this length.
-    pub fn new(dimensions: usize) -> Self {
-        Self { dimensions, turns: Mutex::default(), catching_up: Semaphore::new(CATCHING_UP), members: PhantomData }
+impl<Id> Default for Pgvector<Id> {
+    fn default() -> Self {
+        Self { turns: Mutex::default(), catching_up: Semaphore::new(CATCHING_UP), members: PhantomData }
     }
+}
 
+impl<Id: Member> Pgvector<Id> {
     /// See [`super::Engine::nearest`].
     pub async fn nearest(
         &self,
@@ -82,31 +82,11 @@ impl<Id: Member> Pgvector<Id> {
             },
         };
         self.catch_up(store, collection).await?;
-        let (n, table) = (self.dimensions, Id::VECTORS);
         // One more than asked for: the probe itself is among them.
         let limit = query.limit + usize::from(left_out.is_some());
-        let candidates = limit.clamp(*CANDIDATES.start(), *CANDIDATES.end());
-        let statement = format!(
-            "SELECT member, -(embedding <#> CAST($1 AS vector)) FROM {table} \
-             WHERE collection_id = $2 AND vector_dims(embedding) = {n} \
-             ORDER BY embedding::halfvec({n}) <#> CAST($1 AS halfvec({n})) LIMIT $3"
-        );
-        let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
-        // The index knows nothing of collections: the walk goes on until enough members of this one were met.
-        let settings = format!(
-            "SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.ef_search = {candidates}; \
-             SET LOCAL hnsw.max_scan_tuples = 200000"
-        );
-        transaction.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await.map_err(Fault::internal(CONTEXT))?;
-        let found = sqlx::query(AssertSqlSafe(statement))
-            .bind(text_of(&vector))
-            .bind(collection.key)
-            .bind(limit as i64)
-            .try_map(|row: AnyRow| Ok((member_of::<Id>(&row)?, row.try_get::<f64, _>(1)?)))
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(Fault::internal(CONTEXT))?;
-        transaction.rollback().await.map_err(Fault::internal(CONTEXT))?;
+        // As with a change of the store: a client that goes away must not leave a transaction open.
+        let walk = walk::<Id>(store.clone(), collection.key, vector, limit);
+        let found = tokio::spawn(walk).await.map_err(Fault::internal(CONTEXT))?.map_err(Fault::internal(CONTEXT))?;
         let mut nearest: Vec<(Id, f64)> = found
             .into_iter()
             .filter(|(id, cosine)| Some(*id) != left_out && *cosine >= f64::from(query.min_cosine))
@@ -145,10 +125,41 @@ impl<Id: Member> Pgvector<Id> {
         }
         let _permit = self.catching_up.acquire().await.map_err(Fault::internal(CONTEXT))?;
         let (store, collection) = (store.clone(), collection.clone());
-        // As with a change of the store: a client that goes away must not leave a transaction open.
         let change = async move { copy_changes::<Id>(&store, &collection).await };
         tokio::spawn(change).await.map_err(Fault::internal(CONTEXT))?
     }
+}
+
+/// The members of a collection that a walk through the index meets first, with their true cosines; about the nearest ones, in no order.
+async fn walk<Id: Member>(
+    store: Store,
+    collection: i64,
+    vector: Vec<f32>,
+    limit: usize,
+) -> sqlx::Result<Vec<(Id, f64)>> {
+    let (n, candidates) = (vector.len(), limit.clamp(*CANDIDATES.start(), *CANDIDATES.end()));
+    let statement = format!(
+        "SELECT member, -(embedding <#> CAST($1 AS vector)) FROM {} \
+         WHERE collection_id = $2 AND vector_dims(embedding) = {n} \
+         ORDER BY embedding::halfvec({n}) <#> CAST($1 AS halfvec({n})) LIMIT $3",
+        Id::VECTORS
+    );
+    // The index knows nothing of collections: the walk goes on until enough members of this one were met.
+    let settings = format!(
+        "SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.ef_search = {candidates}; \
+         SET LOCAL hnsw.max_scan_tuples = 200000"
+    );
+    let mut transaction = store.pool().begin().await?;
+    transaction.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
+    let found = sqlx::query(AssertSqlSafe(statement))
+        .bind(text_of(&vector))
+        .bind(collection)
+        .bind(limit as i64)
+        .try_map(|row: AnyRow| Ok((member_of::<Id>(&row)?, row.try_get::<f64, _>(1)?)))
+        .fetch_all(&mut *transaction)
+        .await?;
+    transaction.rollback().await?;
+    Ok(found)
 }
 
 async fn noted_revision<Id: Member>(store: &Store, collection: &Collection) -> Result<i64, Fault> {
