@@ -130,6 +130,9 @@ pub struct Settings {
     /// Account that owns the collections, where no credentials file says so: twelve digits.
     #[arg(long, env = "REKOLLECT_ACCOUNT", default_value = "000000000000")]
     pub account: AccountId,
+    /// Whether anybody who reaches the server may read /metrics; without it, `off` where signatures are checked and `on` elsewhere.
+    #[arg(long, env = "REKOLLECT_METRICS", value_enum)]
+    pub metrics: Option<Switch>,
     /// How log lines look.
     #[arg(long, env = "REKOLLECT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

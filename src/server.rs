@@ -188,12 +188,14 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         quotas: settings.quotas(),
         tokens,
     };
+    let metrics_by_default = if access.is_signed() { Switch::Off } else { Switch::On };
     Ok(Front {
         service,
         access,
         faults: settings.enable_faults.then(Faults::default),
         cors_origins: settings.cors_origins.clone(),
         metrics: Metrics::default(),
+        tells_metrics: settings.metrics.unwrap_or(metrics_by_default) == Switch::On,
         max_requests: settings.max_requests as usize,
         requests: Semaphore::new(settings.max_requests as usize),
         max_bodies: settings.max_bodies as usize,

@@ -33,6 +33,8 @@ pub struct Front {
     pub cors_origins: Vec<HeaderValue>,
     /// What Prometheus is told.
     pub metrics: Metrics,
+    /// Whether it is told at all: to everybody who asks.
+    pub tells_metrics: bool,
     /// The most requests in progress.
     pub max_requests: usize,
     /// One permit for each of them, taken when its body is there: a client that sends slowly holds none.
@@ -62,9 +64,9 @@ pub fn routes(front: Arc<Front>) -> Router {
     let routes = Router::new()
         .route("/", post(dispatch::dispatch))
         .merge(faults)
+        .merge(if front.tells_metrics { Router::new().route("/metrics", get(metrics)) } else { Router::new() })
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
         .fallback(unroutable)
         .method_not_allowed_fallback(unroutable);
     let routes = match front.cors_origins.as_slice() {

@@ -65,3 +65,21 @@ def test_the_licence_of_the_net_of_traits_is_told_once_unless_it_is_off(tmp_path
     with Server(tmp_path / "off", env={"REKOLLECT_ATTRIBUTE_MODEL": "off"}) as server:
         pass
     assert told not in server.log.read_text()
+
+
+def test_metrics_are_told_where_nobody_signs_or_where_that_is_wanted(tmp_path, photo):
+    keys = {"REKOLLECT_ACCESS_KEY_ID": "AKIAMETRICS", "REKOLLECT_SECRET_ACCESS_KEY": "secret" * 8}
+    with Server(tmp_path / "open") as server:
+        server.client.detect_faces(Image={"Bytes": photo("obama.jpg")})
+        text = metrics(server)
+        assert 'rekollect_requests_total{operation="DetectFaces",code="OK"} 1' in text
+        assert 'rekollect_stage_duration_seconds_count{stage="detect"} 1' in text
+    for wanted, told in (({}, False), ({"REKOLLECT_METRICS": "on"}, True)):
+        with Server(tmp_path / f"keys-{told}", env={**keys, **wanted}) as server:
+            assert ("rekollect_process_resident_memory_bytes" in metrics(server)) == told
+
+
+def metrics(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", "/metrics")
+    return connection.getresponse().read().decode()
