@@ -58,7 +58,7 @@ def main():
             pictures[GROUP] = photos.group(server.client)
             server.client.create_collection(CollectionId=COLLECTION)
             times = {name: measure_index_faces(server, pack, data, options.calls) for name, data in pictures.items()}
-            busy = resident_megabytes(server)
+            busy = server.resident_megabytes()
         rates = {workers: measure_throughput(folder, options.pack, workers, pictures) for workers in (1, os.cpu_count() or 1)}
     embedder, detector = measure_bare_models(pack, options.calls)
     heading(options)
@@ -173,16 +173,8 @@ def measure_starts(folder, pack):
         with Server(folder / f"start-{number}", pack=pack) as server:
             starts.append(server.ready_after * 1000)
             time.sleep(1)
-            idle.append(resident_megabytes(server))
+            idle.append(server.resident_megabytes())
     return starts, idle
-
-
-def resident_megabytes(server):
-    status = Path(f"/proc/{server.process.pid}/status")
-    if not status.exists():
-        return float("nan")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
 
 
 def milliseconds(action):

@@ -98,13 +98,13 @@ class database:
 
 def figures(server, names, embeddings, options, largest):
     client, count = server.client, len(names)
-    found = {"start to ready": f"{server.ready_after * 1000:.0f} ms", "resident at first": f"{resident(server):.0f} MB"}
-    before = resident(server)
+    found = {"start to ready": f"{server.ready_after * 1000:.0f} ms", "resident at first": f"{server.resident_megabytes():.0f} MB"}
+    before = server.resident_megabytes()
     begin = time.perf_counter()
     search(client, names[0])
     loading = time.perf_counter() - begin
     found["first search: the vectors are loaded"] = f"{loading:.2f} s ({count / loading:,.0f} faces/s)"
-    memory = resident(server) - before
+    memory = server.resident_megabytes() - before
     found["memory for them"] = f"{memory:.0f} MB ({memory * 2**20 / count:,.0f} bytes a face)"
     random = numpy.random.default_rng(2)
     probes = [names[k] for k in random.integers(0, count, WARM_UP + CALLS)]
@@ -182,11 +182,6 @@ def recall(client, names, embeddings, count):
         right += len(truth & said)
         total += NEAREST
     return f"{right / total:.6f} ({len(chosen)} probes, the nearest {NEAREST})"
-
-
-def resident(server):
-    line = next(line for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -87,9 +87,7 @@ def storm(server, body, callers):
     threads = [threading.Thread(target=call) for _ in range(callers)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1024
-    return f"{callers} | {rate(served)} | {rate(refused)} | {len(other)} | {resident:.0f} MB"
+    return f"{callers} | {rate(served)} | {rate(refused)} | {len(other)} | {server.resident_megabytes():.0f} MB"
 
 
 def rate(times):

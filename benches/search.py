@@ -55,11 +55,11 @@ def main():
 
 
 def through_the_server(engine, server, names, embeddings, probes):
-    before = growth.resident(server)
+    before = server.resident_megabytes()
     begin = time.perf_counter()
     first_search(server, names[0])
     ready = time.perf_counter() - begin
-    memory = growth.resident(server) - before
+    memory = server.resident_megabytes() - before
     recall = growth.recall(server.client, names, embeddings, probes).split()[0]
     p50 = growth.p50(lambda n: growth.search(server.client, names[n * 7919 % len(names)], 0, NEAREST))
     rate = growth.throughput(server, [names[n * 7919 % len(names)] for n in range(1000)], 0, NEAREST)

@@ -248,7 +248,7 @@ def main():
         samples = []
         while any(soaker.is_alive() for soaker in soakers):
             time.sleep(SAMPLE_SECONDS)
-            samples.append((time.monotonic(), resident(server)))
+            samples.append((time.monotonic(), server.resident_megabytes()))
         failures = [soaker.failure for soaker in soakers if soaker.failure]
         report(soakers, samples)
         for failure in failures:
@@ -261,11 +261,6 @@ def with_count(client, path):
     """A photo, and how many faces it has when they are asked for one by one."""
     data = path.read_bytes()
     return data, len(client.detect_faces(Image={"Bytes": data})["FaceDetails"])
-
-
-def resident(server):
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1024
 
 
 def report(soakers, samples):
