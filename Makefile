@@ -29,7 +29,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability soak lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-signatures gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability soak lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -37,9 +37,15 @@ help:  ## This list
 serve: build  ## Set up, build and start the server (ARGS="--listen ..."; REKOLLECT_PACK=accurate for the other pack)
 	@exec "$$REKOLLECT_BIN" serve $(ARGS)
 
-build: setup  ## The release binary
+build: setup console/dist/index.html  ## The release binary
 	@printf '== building the server\n'
 	@cargo build --release --locked
+
+# Names of files, not of the folder: a browser's build leaves no trace in what it is built from.
+console/dist/index.html: $(wildcard console/*.json console/*.mjs console/*.html console/src/* console/src/*/*)
+	@printf '== building the console\n'
+	@npm ci --prefix console --ignore-scripts --no-audit --no-fund
+	@npm run --prefix console --silent build
 
 setup: tools  ## ONNX Runtime and the weights of the pack
 	@printf '== models: pack %s\n' '$(PACK)'
@@ -107,6 +113,9 @@ bench-growth: build setup-tests  ## What a collection's size costs, to a million
 bench-search: build setup-tests  ## The engines of search, and usearch, on the same vectors (ARGS="--size 1000000")
 	@$(TEST_PYTHON) benches/search.py $(ARGS)
 
+bench-sessions: build setup-tests  ## What ONNX Runtime's settings are worth, and batches, and threads
+	@$(TEST_PYTHON) benches/sessions.py $(ARGS)
+
 bench-overload: build setup-tests  ## Ten times the load that it can bear, and crowds of slow clients
 	@$(TEST_PYTHON) benches/overload.py $(ARGS)
 
@@ -143,7 +152,7 @@ fuzz: tools  ## Fuzz the parsers of requests, signatures and policies, a minute 
 	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
 
 clean:  ## Remove what was built and fetched, but not data
-	rm -rf target .venv-test .venv-train .venv-models models/.cache models/runtime $(filter-out models/traits.onnx,$(wildcard models/*.onnx)) tests/photos tests/clients/js/node_modules
+	rm -rf target .venv-test .venv-train .venv-models models/.cache models/runtime $(filter-out models/traits.onnx,$(wildcard models/*.onnx)) tests/photos tests/clients/js/node_modules tests/console/node_modules console/node_modules console/dist
 
 tools:
 	@command -v cargo > /dev/null || { echo 'cargo is missing: install a Rust toolchain with rustup'; exit 1; }

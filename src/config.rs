@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap_complete::Shell;
 
 use secrecy::SecretString;
 
 use crate::access::{Access, Keyring, Principal, RateSettings, Rates};
-use crate::domain::AccountId;
+use crate::domain::{AccountId, CollectionId};
 use crate::operations::Quotas;
 use crate::sources::{Folder, S3, Server, ServerSettings, Style};
 use crate::vision::ImageLimits;
@@ -39,6 +40,17 @@ pub enum Command {
     Serve(Box<Settings>),
     /// List the model packs with origin and licence, and check their files.
     Models(ModelsDir),
+    /// Write collections with faces, vectors and users as JSON Lines: a backup, or the way to another store.
+    Export(ExportSettings),
+    /// Read what `export` wrote into a store; what it has already stays as it is.
+    Import(ImportSettings),
+    /// Print the completions of a shell.
+    Completions {
+        /// Whose.
+        shell: Shell,
+    },
+    /// Print the manual page, as roff.
+    Man,
     /// Ask a running server whether it is ready; exit with 0 if it is (for container health checks).
     Healthcheck {
         /// Where it listens; the loopback address stands in for "every address".
@@ -53,6 +65,43 @@ pub struct ModelsDir {
     /// Folder with manifest.toml, the weights and runtime/ that models/setup.py fills.
     #[arg(long, env = "REKOLLECT_MODELS_DIR", default_value = "./models")]
     pub models_dir: PathBuf,
+}
+
+/// Where collections are kept.
+#[derive(Clone, Debug, Args)]
+pub struct StorePlace {
+    /// Folder for the SQLite file; made if it does not exist.
+    #[arg(long, env = "REKOLLECT_DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// Where collections are kept: `postgres://user:password@host/database` (the password percent-encoded); without it, a SQLite file in the data folder.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
+
+/// What `rekollect export` writes.
+#[derive(Clone, Debug, Args)]
+pub struct ExportSettings {
+    /// File to write, or `-` for standard output. A file that is not whole yet is called FILE.part, and is continued by the next export to FILE.
+    pub file: PathBuf,
+    /// Only this collection; may be given several times.
+    #[arg(long = "collection", value_name = "ID", value_parser = collection)]
+    pub collections: Vec<CollectionId>,
+    /// Only the collections of this account.
+    #[arg(long)]
+    pub account: Option<AccountId>,
+    /// From where.
+    #[command(flatten)]
+    pub place: StorePlace,
+}
+
+/// What `rekollect import` reads.
+#[derive(Clone, Debug, Args)]
+pub struct ImportSettings {
+    /// File to read, or `-` for standard input. A file is checked as a whole before anything of it is stored.
+    pub file: PathBuf,
+    /// Into where.
+    #[command(flatten)]
+    pub place: StorePlace,
 }
 
 /// Settings of `rekollect serve`.
@@ -97,12 +146,9 @@ pub struct Settings {
     /// Offer the resource /_faults, whose rules make chosen calls slow or fail: for a client's integration tests.
     #[arg(long, env = "REKOLLECT_ENABLE_FAULTS")]
     pub enable_faults: bool,
-    /// Folder for the SQLite file; made if it does not exist.
-    #[arg(long, env = "REKOLLECT_DATA_DIR", default_value = "./data")]
-    pub data_dir: PathBuf,
-    /// Where collections are kept: `postgres://user:password@host/database` (the password percent-encoded); without it, a SQLite file in the data folder.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    /// Where collections are kept.
+    #[command(flatten)]
+    pub place: StorePlace,
     /// Connections to the database.
     #[arg(long, env = "REKOLLECT_DATABASE_CONNECTIONS", default_value = "8", value_parser = value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
@@ -133,6 +179,9 @@ pub struct Settings {
     /// Whether anybody who reaches the server may read /metrics; without it, `off` where signatures are checked and `on` elsewhere.
     #[arg(long, env = "REKOLLECT_METRICS", value_enum)]
     pub metrics: Option<Switch>,
+    /// Whether browsers find the console at /console/; without it, `on` where nobody but this machine can reach it.
+    #[arg(long, env = "REKOLLECT_CONSOLE", value_enum)]
+    pub console: Option<Switch>,
     /// How log lines look.
     #[arg(long, env = "REKOLLECT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -219,6 +268,11 @@ impl S3Settings {
 }
 
 impl Settings {
+    /// Whether browsers find the console.
+    pub fn has_console(&self) -> bool {
+        self.console.map_or(self.listen.ip().is_loopback(), |console| console == Switch::On)
+    }
+
     /// How much an account may have.
     pub fn quotas(&self) -> Quotas {
         Quotas { collections: self.max_collections, faces: self.max_faces, users: self.max_users }
@@ -345,6 +399,11 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
     value.ok_or_else(|| {
         "an origin is a scheme, a host and, unless it is the scheme's own, a port: https://photos.example".to_owned()
     })
+}
+
+fn collection(text: &str) -> Result<CollectionId, String> {
+    let id = CollectionId::try_from(text.to_owned());
+    id.map_err(|_| "a collection's name has 1 to 255 letters, digits, dots, hyphens and underscores".to_owned())
 }
 
 fn region(text: &str) -> Result<String, String> {

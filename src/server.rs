@@ -23,6 +23,7 @@ use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
+use crate::wire::console;
 use crate::wire::faults::Faults;
 use crate::wire::router::{self, Front};
 
@@ -78,7 +79,10 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Caught from before the server says that it is ready: whoever waits for that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    announce(address, &settings.region, front.access.is_signed());
+    if settings.console == Some(Switch::On) && !front.console {
+        tracing::warn!("this program was built without the console: `make build` builds it in");
+    }
+    announce(address, &settings.region, &front);
 
     let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut http = http1::Builder::new();
@@ -162,8 +166,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((engine, pack.pack))
     });
-    let store =
-        Store::open(settings.database_url.as_deref(), &settings.data_dir, settings.database_connections).await?;
+    let store = Store::open(&settings.place, settings.database_connections).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let (engine, pack) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let (faces, users) = match settings.search {
@@ -192,6 +195,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     Ok(Front {
         service,
         access,
+        console: settings.has_console() && console::is_built_in(),
         faults: settings.enable_faults.then(Faults::default),
         cors_origins: settings.cors_origins.clone(),
         metrics: Metrics::default(),
@@ -205,10 +209,11 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     })
 }
 
-fn announce(address: SocketAddr, region: &str, signed: bool) {
-    let key = if signed { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " };
+fn announce(address: SocketAddr, region: &str, front: &Front) {
+    let key = if front.access.is_signed() { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " };
+    let console = if front.console { format!("console: http://{address}/console/\n") } else { String::new() };
     let text = format!(
-        "rekollect ready: http://{address}\n\
+        "rekollect ready: http://{address}\n{console}\
          try: {key}aws rekognition create-collection --collection-id people \
          --region {region} --endpoint-url http://{address}\n"
     );

@@ -5,6 +5,7 @@
 //! → [`shapes`] again, or [`errors`].
 
 mod body;
+pub mod console;
 mod dispatch;
 pub mod errors;
 pub mod faults;

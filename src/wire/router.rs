@@ -17,9 +17,9 @@ use crate::operations::Service;
 use crate::telemetry::Stages;
 use crate::telemetry::metrics::{CONTENT_TYPE, Load, Metrics};
 
-use super::dispatch;
 use super::errors::Rejection;
 use super::faults::{Faults, RuleText};
+use super::{console, dispatch};
 
 /// What the routes share.
 pub struct Front {
@@ -27,6 +27,8 @@ pub struct Front {
     pub service: Service,
     /// The gate.
     pub access: Access,
+    /// Whether browsers are given the console.
+    pub console: bool,
     /// Rules for faults on demand, where those are enabled.
     pub faults: Option<Faults>,
     /// Web pages whose scripts may call, by their origin.
@@ -64,6 +66,7 @@ pub fn routes(front: Arc<Front>) -> Router {
     let routes = Router::new()
         .route("/", post(dispatch::dispatch))
         .merge(faults)
+        .merge(if front.console { console::routes() } else { Router::new() })
         .merge(if front.tells_metrics { Router::new().route("/metrics", get(metrics)) } else { Router::new() })
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
