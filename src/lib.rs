@@ -13,5 +13,6 @@ pub mod server;
 pub mod sources;
 pub mod store;
 pub mod telemetry;
+pub mod transfer;
 pub mod vision;
 pub mod wire;

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use rekollect::config::{Cli, Command, ModelsDir};
+use clap::{CommandFactory, Parser};
+use rekollect::config::{Cli, Command, ExportSettings, ImportSettings, ModelsDir};
+use rekollect::store::Store;
+use rekollect::transfer::{self, Choice};
 use rekollect::vision::Runtime;
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::{server, telemetry};
@@ -17,22 +19,82 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(settings) => {
             telemetry::init(settings.log_format);
-            tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .map_err(Into::into)
-                .and_then(|runtime| runtime.block_on(server::serve(*settings)))
+            in_runtime(server::serve(*settings))
         }
+        Command::Export(settings) => in_runtime(export(settings)),
+        Command::Import(settings) => in_runtime(import(settings)),
         Command::Models(ModelsDir { models_dir }) => models(&models_dir),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "rekollect", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => manual(),
         Command::Healthcheck { listen } => healthcheck(listen),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rekollect: {error}");
+            // Some errors tell their reason themselves.
+            let (mut text, mut reason) = (error.to_string(), error.source());
+            while let Some(error) = reason {
+                let further = error.to_string();
+                if !text.ends_with(&further) {
+                    text = format!("{text}: {further}");
+                }
+                reason = error.source();
+            }
+            eprintln!("rekollect: {text}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Connections of a program that moves collections: one reads or writes.
+const CONNECTIONS: u32 = 2;
+
+/// In place of the name of a file: standard output, or standard input.
+const STANDARD: &str = "-";
+
+async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
+    let store = Store::open(&settings.place, CONNECTIONS).await?;
+    let choice = Choice { account: settings.account, collections: settings.collections };
+    let totals = if settings.file == Path::new(STANDARD) {
+        transfer::export_to_writer(&store, &choice, std::io::stdout()).await?
+    } else {
+        transfer::export_to_file(&store, &choice, &settings.file).await?
+    };
+    eprintln!("rekollect: exported {totals} from {}", store.place());
+    Ok(())
+}
+
+async fn import(settings: ImportSettings) -> Result<(), Box<dyn Error>> {
+    let store = Store::open(&settings.place, CONNECTIONS).await?;
+    let totals = if settings.file == Path::new(STANDARD) {
+        transfer::import_stream(&store, std::io::stdin().lock()).await?
+    } else {
+        transfer::import_file(&store, &settings.file).await?
+    };
+    eprintln!("rekollect: imported {totals} into {}", store.place());
+    Ok(())
+}
+
+/// Prints the manual: the program's page, then those of its subcommands.
+fn manual() -> Result<(), Box<dyn Error>> {
+    let command = Cli::command().name("rekollect");
+    let mut out = std::io::stdout().lock();
+    clap_mangen::Man::new(command.clone()).render(&mut out)?;
+    for subcommand in command.get_subcommands() {
+        let page = clap_mangen::Man::new(subcommand.clone().bin_name(format!("rekollect {}", subcommand.get_name())));
+        writeln!(out, ".SH \"REKOLLECT {}\"", subcommand.get_name().to_uppercase())?;
+        page.render_description_section(&mut out)?;
+        page.render_synopsis_section(&mut out)?;
+        page.render_options_section(&mut out)?;
+    }
+    Ok(())
 }
 
 /// Prints every pack with the state of its files; fails when the default pack cannot be served.

@@ -165,6 +165,10 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
+            /// Every rule of its text.
+            pub const RULES: &[Constraint] =
+                &[Constraint::Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")];
+
             /// The sixteen bytes, in the order in which their hexadecimal text sorts.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -173,6 +177,20 @@ macro_rules! uuid_id {
             /// The id with these sixteen bytes.
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Vec<Constraint>;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                let hyphenated = text.len() == 36
+                    && text.bytes().enumerate().all(|(i, b)| match i {
+                        8 | 13 | 18 | 23 => b == b'-',
+                        _ => matches!(b, b'0'..=b'9' | b'a'..=b'f'),
+                    });
+                let parsed = if hyphenated { Uuid::try_parse(&text).ok() } else { None };
+                parsed.map(Self).ok_or_else(|| Self::RULES.to_vec())
             }
         }
 
@@ -192,26 +210,6 @@ uuid_id!(
     /// The id of an image: a pure function of its bytes.
     ImageId
 );
-
-impl FaceId {
-    /// Every rule of its text.
-    pub const RULES: &[Constraint] =
-        &[Constraint::Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")];
-}
-
-impl TryFrom<String> for FaceId {
-    type Error = Vec<Constraint>;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let hyphenated = text.len() == 36
-            && text.bytes().enumerate().all(|(i, b)| match i {
-                8 | 13 | 18 | 23 => b == b'-',
-                _ => matches!(b, b'0'..=b'9' | b'a'..=b'f'),
-            });
-        let parsed = if hyphenated { Uuid::try_parse(&text).ok() } else { None };
-        parsed.map(Self).ok_or_else(|| Self::RULES.to_vec())
-    }
-}
 
 /// SHA-256 of an image's bytes as sent, from which every id of the image follows.
 ///

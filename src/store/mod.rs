@@ -7,6 +7,7 @@
 //! A change runs as a task of its own: a client that goes away must not stop it half-way. sqlx returns a connection whose BEGIN was
 //! cancelled to the pool inside an open transaction, and the next change on it would be acknowledged and never committed.
 
+mod transfer;
 mod users;
 
 use std::path::Path;
@@ -21,11 +22,13 @@ use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::config::StorePlace;
 use crate::domain::{
     AccountId, BoundingBox, CollectionId, ExternalImageId, Face, FaceId, Fault, ImageId, IndexedFace, MAX_TAGS,
     ModelVersion, Percent, TagKey, TagValue, Tags, UserId,
 };
 
+pub use transfer::{Founding, Snapshot};
 pub use users::{Association, Reassignment, Token, UserKey};
 
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
@@ -42,6 +45,13 @@ const POSTGRES: [(i64, &str, &str); 4] = [
     (4, "accounts, secrets, tokens", include_str!("../../migrations/postgres/0004_accounts_secrets_tokens.sql")),
 ];
 
+/// What [`collection_of`] reads.
+const COLLECTION_COLUMNS: &str = "id, name, face_model_version, created_at_ms, revision, face_count, user_count";
+/// What [`face_of`] reads, with the name of the face's user behind it.
+const FACE_COLUMNS: &str = "face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence";
+/// Faces of one statement: twelve parameters each, and Postgres takes 65,535, SQLite 32,766.
+const FACES_AT_ONCE: usize = 200;
+
 /// How long a request waits for a connection before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -55,10 +65,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How long the database may take to give a sign of life.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// SQLite: a write-ahead log so that readers never wait, and a sync at each commit so that what was acknowledged survives a
-/// power cut.
-const SQLITE_SETTINGS: &str =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;";
+/// SQLite: a write-ahead log so that readers never wait, a sync at each commit so that what was acknowledged survives a power cut, and
+/// zeros over what was deleted: the vector of a person's face must not stay in the file.
+const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; \
+                               PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
 
 /// The store of one server; clones share its connections.
 #[derive(Clone)]
@@ -152,12 +162,12 @@ impl From<MigrateError> for OpenError {
 }
 
 impl Store {
-    /// Opens the Postgres at `database_url`, or else the SQLite file of the data folder, and brings its schema up to date.
-    pub async fn open(database_url: Option<&str>, data_dir: &Path, connections: u32) -> Result<Self, OpenError> {
+    /// Opens the Postgres that is named, or else the SQLite file of the data folder, and brings its schema up to date.
+    pub async fn open(place: &StorePlace, connections: u32) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         // An empty variable is as good as none.
-        match database_url.filter(|url| !url.is_empty()) {
+        match place.database_url.as_deref().filter(|url| !url.is_empty()) {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 let place = without_password(url);
                 let fail = |source| OpenError::Connect { place: place.clone(), source };
@@ -169,7 +179,7 @@ impl Store {
             }
             Some(_) => Err(OpenError::UnknownUrl),
             None => {
-                let file = sqlite_file(data_dir)?;
+                let file = sqlite_file(&place.data_dir)?;
                 let (url, place) = (sqlite_url(&file), file);
                 let fail = |source| OpenError::Connect { place: place.clone(), source };
                 let mut first = AnyConnection::connect(&url).await.map_err(fail)?;
@@ -324,7 +334,8 @@ impl Store {
 
     /// The collection of this name. Fails with [`Fault::CollectionNotFound`].
     pub async fn collection(&self, account: &AccountId, id: &CollectionId) -> Result<Collection, Fault> {
-        sqlx::query("SELECT id, name, face_model_version, created_at_ms, revision, face_count, user_count FROM collections WHERE account = $1 AND name = $2")
+        let statement = format!("SELECT {COLLECTION_COLUMNS} FROM collections WHERE account = $1 AND name = $2");
+        sqlx::query(AssertSqlSafe(statement))
             .bind(account.as_str())
             .bind(id.as_str())
             .try_map(|row| collection_of(account, &row))
@@ -355,17 +366,17 @@ impl Store {
                     .unwrap_or_else(|| beginning.clone())
             }
         };
-        sqlx::query(
-            "SELECT id, name, face_model_version, created_at_ms, revision, face_count, user_count FROM collections \
-             WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3",
-        )
-        .bind(account.as_str())
-        .bind(name)
-        .bind(limit)
-        .try_map(|row| collection_of(account, &row))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(Fault::internal("listing collections"))
+        let statement = format!(
+            "SELECT {COLLECTION_COLUMNS} FROM collections WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3"
+        );
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(account.as_str())
+            .bind(name)
+            .bind(limit)
+            .try_map(|row| collection_of(account, &row))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Fault::internal("listing collections"))
     }
 
     /// Deletes a collection and all that it holds. Fails with [`Fault::CollectionNotFound`].
@@ -405,13 +416,11 @@ impl Store {
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), move |(store, collection, faces)| async move {
             let _writer = store.writer().await;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
-            let mut added = 0;
-            for face in faces.iter() {
-                added += insert_face(&mut transaction, &collection, face, revision)
-                    .await
-                    .map_err(Fault::internal(CONTEXT))?;
-            }
-            finish_change(transaction, &collection, added, quota, CONTEXT).await
+            let rows: Vec<_> = faces.iter().map(|face| (face, None)).collect();
+            let added = insert_faces_of(&mut transaction, &collection, &rows, revision)
+                .await
+                .map_err(Fault::internal(CONTEXT))?;
+            finish_change(transaction, &collection, added.len() as i64, quota, CONTEXT).await
         })
         .await
     }
@@ -452,8 +461,7 @@ impl Store {
             None => "ORDER BY faces.face_id LIMIT $3".to_owned(),
         };
         let statement = format!(
-            "SELECT face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence, users.name \
-             FROM faces LEFT JOIN users ON users.id = faces.user_id \
+            "SELECT {FACE_COLUMNS}, users.name FROM faces LEFT JOIN users ON users.id = faces.user_id \
              WHERE faces.collection_id = $1 AND faces.face_id > $2{user_clause} {which}"
         );
         // Nothing sorts before the empty string of bytes.
@@ -603,40 +611,50 @@ async fn put_tags(transaction: &mut Transaction<'static, Any>, collection_key: i
     Ok(())
 }
 
-/// Adds a face unless the collection has it; how many were added.
-async fn insert_face(
+/// Adds those of these faces that the collection does not have, each with its user; the ids of those.
+async fn insert_faces_of(
     transaction: &mut Transaction<'static, Any>,
     collection: &Collection,
-    IndexedFace { face, embedding }: &IndexedFace,
+    faces: &[(&IndexedFace, Option<UserKey>)],
     revision: i64,
-) -> sqlx::Result<i64> {
-    let stored = face.as_stored();
-    let added = sqlx::query(
-        "INSERT INTO faces (collection_id, face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, \
-         confidence, embedding, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
-    )
-    .bind(collection.key)
-    .bind(stored.face_id.as_bytes().to_vec())
-    .bind(stored.image_id.as_bytes().to_vec())
-    .bind(stored.external_image_id.as_ref().map(|id| id.as_str().to_owned()))
-    .bind(f64::from(stored.bounding_box.left))
-    .bind(f64::from(stored.bounding_box.top))
-    .bind(f64::from(stored.bounding_box.width))
-    .bind(f64::from(stored.bounding_box.height))
-    .bind(f64::from(stored.confidence.get()))
-    .bind(bytes_of(embedding))
-    .bind(revision)
-    .execute(&mut **transaction)
-    .await?;
-    if added.rows_affected() == 0 {
-        return Ok(0);
+) -> sqlx::Result<Vec<FaceId>> {
+    let mut added = Vec::new();
+    for some in faces.chunks(FACES_AT_ONCE) {
+        let rows: Vec<_> = (0..some.len()).map(|row| format!("({})", placeholders(12 * row + 1, 12))).collect();
+        let statement = format!(
+            "INSERT INTO faces (collection_id, face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, \
+             confidence, embedding, revision, user_id) VALUES {} ON CONFLICT DO NOTHING RETURNING face_id",
+            rows.join(", ")
+        );
+        // Kept prepared for the sizes that come again and again.
+        let keep = [1, FACES_AT_ONCE].contains(&some.len());
+        let query = some.iter().fold(
+            sqlx::query(AssertSqlSafe(statement)).persistent(keep),
+            |query, (IndexedFace { face, embedding }, user)| {
+                let stored = face.as_stored();
+                query
+                    .bind(collection.key)
+                    .bind(stored.face_id.as_bytes().to_vec())
+                    .bind(stored.image_id.as_bytes().to_vec())
+                    .bind(stored.external_image_id.as_ref().map(|id| id.as_str().to_owned()))
+                    .bind(f64::from(stored.bounding_box.left))
+                    .bind(f64::from(stored.bounding_box.top))
+                    .bind(f64::from(stored.bounding_box.width))
+                    .bind(f64::from(stored.bounding_box.height))
+                    .bind(f64::from(stored.confidence.get()))
+                    .bind(bytes_of(embedding))
+                    .bind(revision)
+                    .bind(user.map(|key| key.0))
+            },
+        );
+        added.extend(query.try_map(|row: AnyRow| face_id_of(&row, 0)).fetch_all(&mut **transaction).await?);
     }
-    sqlx::query("DELETE FROM deleted_faces WHERE collection_id = $1 AND face_id = $2")
-        .bind(collection.key)
-        .bind(stored.face_id.as_bytes().to_vec())
-        .execute(&mut **transaction)
-        .await?;
-    Ok(1)
+    for some in added.chunks(FACES_AT_ONCE) {
+        let ids = placeholders(2, some.len());
+        let statement = format!("DELETE FROM deleted_faces WHERE collection_id = $1 AND face_id IN ({ids})");
+        about_faces(statement, collection, some).execute(&mut **transaction).await?;
+    }
+    Ok(added)
 }
 
 /// Deletes faces and leaves their ids in `deleted_faces`; those that were there.
@@ -717,12 +735,14 @@ fn migrator<const N: usize>(steps: [(i64, &'static str, &'static str); N]) -> Mi
     Migrator::with_migrations(steps.map(migration).into())
 }
 
-/// The SQLite file of a data folder, which is made, for its owner alone, if it does not exist.
+/// The SQLite file of a data folder. Both are made, for their owner alone, if they do not exist; SQLite gives the files beside it the same rights.
 fn sqlite_file(data_dir: &Path) -> Result<String, OpenError> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let fail = |reason: String| OpenError::DataDir { path: data_dir.display().to_string(), reason };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| fail(e.to_string()))?;
     let file = std::path::absolute(data_dir).map_err(|e| fail(e.to_string()))?.join("rekollect.db");
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600).open(&file).map_err(|e| fail(e.to_string()))?;
     file.to_str().map(str::to_owned).ok_or_else(|| fail("its name is not UTF-8".to_owned()))
 }
 

@@ -185,7 +185,7 @@ impl Store {
         };
         let found = query
             .try_map(|row: AnyRow| {
-                let id = UserId::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?;
+                let id = user_name(&row, 1)?;
                 Ok((UserKey(row.try_get(0)?), User { id, face_count: row.try_get::<i64, _>(2)? as usize }))
             })
             .fetch_all(&self.pool)
@@ -296,6 +296,11 @@ impl Store {
     }
 }
 
+/// The name of a user in a row.
+pub(super) fn user_name(row: &AnyRow, column: usize) -> sqlx::Result<UserId> {
+    UserId::try_from(row.try_get::<String, _>(column)?).map_err(decode_error)
+}
+
 /// The key and the number of faces of a user. Fails with [`Fault::UserNotFound`].
 async fn user_of(
     transaction: &mut Transaction<'static, Any>,
@@ -359,7 +364,11 @@ async fn own(
 }
 
 /// Brings a user's vector and number of faces up to date with its faces; the number.
-async fn refresh(transaction: &mut Transaction<'static, Any>, user: i64, revision: i64) -> sqlx::Result<usize> {
+pub(super) async fn refresh(
+    transaction: &mut Transaction<'static, Any>,
+    user: i64,
+    revision: i64,
+) -> sqlx::Result<usize> {
     let vectors = vectors_of(transaction, user).await?;
     sqlx::query("UPDATE users SET embedding = $1, face_count = $2, revision = $3 WHERE id = $4")
         .bind(mean_direction(&vectors).map(|vector| bytes_of(&vector)))
@@ -372,7 +381,7 @@ async fn refresh(transaction: &mut Transaction<'static, Any>, user: i64, revisio
 }
 
 /// Adds to a collection's number of users; the number.
-async fn count_users(
+pub(super) async fn count_users(
     transaction: &mut Transaction<'static, Any>,
     collection: &Collection,
     more: i64,

@@ -106,7 +106,10 @@ impl Pipeline {
             let faces = detections.iter().filter_map(|detection| self.describe(photo, detection));
             faces.enumerate().map(|(rank, face)| DetectedFace { rank, ..face }).collect()
         });
-        stages.time(Stage::Attributes, || self.attributes.describe(photo, &mut faces, wanted, &mut self.resizer))?;
+        if wanted != AttributeSet::DEFAULT {
+            let describing = || self.attributes.describe(photo, &mut faces, wanted, &mut self.resizer);
+            stages.time(Stage::Attributes, describing)?;
+        }
         Ok(Scene { faces, orientation_correction })
     }
 

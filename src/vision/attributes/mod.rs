@@ -49,7 +49,7 @@ impl AttributeNets {
         wanted: AttributeSet,
         resizer: &mut Resizer,
     ) -> ort::Result<()> {
-        if wanted == AttributeSet::DEFAULT || faces.is_empty() {
+        if faces.is_empty() {
             return Ok(());
         }
         self.look_at_traits(photo, faces, wanted, resizer)?;

@@ -1,0 +1,400 @@
+//! The lines, and the order that they have to come in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64_simd::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{BoundingBox, ExternalImageId, Face, IndexedFace, Percent, TagKey, TagValue, Tags, UserId};
+use crate::store::{Collection, Founding};
+
+/// Of this format.
+const VERSION: u32 = 1;
+
+/// One line as it is in a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Line {
+    /// The first.
+    Header {
+        /// See [`VERSION`].
+        version: u32,
+    },
+    /// A collection begins.
+    Collection(CollectionLine),
+    /// A user of the collection.
+    User {
+        /// Its name.
+        user_id: String,
+    },
+    /// A face of the collection.
+    Face(FaceLine),
+    /// The collection is whole.
+    End(EndLine),
+    /// The last.
+    Complete {
+        /// How many were written.
+        collections: u64,
+    },
+}
+
+/// A collection without what it holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectionLine {
+    account: String,
+    collection_id: String,
+    face_model_version: String,
+    created_at_ms: i64,
+    tags: BTreeMap<String, String>,
+    /// At the moment of the export: an export that goes on later sees by it whether the collection has changed.
+    revision: i64,
+}
+
+/// A face and its vector.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaceLine {
+    face_id: String,
+    image_id: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    external_image_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    user_id: Option<String>,
+    /// Left, top, width and height as fractions of the image's.
+    bounding_box: [f32; 4],
+    /// In percent.
+    confidence: f32,
+    /// Base64 of little-endian 32-bit floats.
+    embedding: String,
+}
+
+/// What has come between a collection's beginning and its end.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndLine {
+    users: u64,
+    faces: u64,
+    /// Of the collection's lines before this one, in hexadecimal.
+    sha256: String,
+}
+
+impl Line {
+    /// The first line of every file.
+    pub fn header() -> Self {
+        Self::Header { version: VERSION }
+    }
+
+    /// The line of a collection.
+    pub fn collection(collection: &Collection, tags: &Tags) -> Self {
+        let text = |text: &str| text.to_owned();
+        Self::Collection(CollectionLine {
+            account: text(collection.account.as_str()),
+            collection_id: text(collection.id.as_str()),
+            face_model_version: text(collection.model_version.as_str()),
+            created_at_ms: collection.created_at_ms,
+            tags: tags.iter().map(|(key, value)| (text(key.as_str()), text(value.as_str()))).collect(),
+            revision: collection.revision,
+        })
+    }
+
+    /// The line of a face.
+    pub fn face(IndexedFace { face, embedding }: &IndexedFace) -> Self {
+        let BoundingBox { left, top, width, height } = face.bounding_box;
+        let bytes: Vec<u8> = embedding.iter().flat_map(|number| number.to_le_bytes()).collect();
+        Self::Face(FaceLine {
+            face_id: face.face_id.to_string(),
+            image_id: face.image_id.to_string(),
+            external_image_id: face.external_image_id.as_ref().map(|id| id.as_str().to_owned()),
+            user_id: face.user_id.as_ref().map(|id| id.as_str().to_owned()),
+            bounding_box: [left, top, width, height],
+            confidence: face.confidence.get(),
+            embedding: STANDARD.encode_to_string(bytes),
+        })
+    }
+
+    /// The line with its line feed.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("a line is text and numbers");
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// A line that was understood, and came in its place.
+#[derive(Debug)]
+pub enum Entry {
+    /// The file begins.
+    Header,
+    /// A collection begins; with its revision.
+    Collection(Box<Founding>, i64),
+    /// A user of the collection that began.
+    User(UserId),
+    /// A face of the collection that began.
+    Face(Box<IndexedFace>),
+    /// The collection that began is whole.
+    End,
+    /// The file is whole.
+    Complete,
+}
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Whole collections.
+    pub collections: u64,
+    /// Their users.
+    pub users: u64,
+    /// Their faces.
+    pub faces: u64,
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} collections, {} users, {} faces", self.collections, self.users, self.faces)
+    }
+}
+
+/// Where in a file the next line is.
+#[derive(Clone, Debug)]
+enum Place {
+    Start,
+    Between,
+    Within { digest: Box<Sha256>, users: u64, faces: u64 },
+    Over,
+}
+
+/// Takes one line after the other, and refuses those that cannot come where they come. A collection counts when its end has come.
+#[derive(Clone, Debug)]
+pub struct Checker {
+    place: Place,
+    totals: Totals,
+}
+
+impl Checker {
+    /// Before the first line.
+    pub fn new() -> Self {
+        Self { place: Place::Start, totals: Totals::default() }
+    }
+
+    /// What has come whole so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Whether the last line has come.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.place, Place::Over)
+    }
+
+    /// The end of the collection that began. There has to be one.
+    pub fn end(&self) -> Line {
+        let Place::Within { digest, users, faces } = &self.place else { panic!("no collection has begun") };
+        Line::End(end_of(digest, *users, *faces))
+    }
+
+    /// The next line, with its line feed.
+    pub fn take(&mut self, line: &[u8]) -> Result<Entry, String> {
+        let parsed = serde_json::from_slice(line).map_err(|error| format!("no line of an export: {error}"))?;
+        match (&mut self.place, parsed) {
+            (Place::Start, Line::Header { version: VERSION }) => {
+                self.place = Place::Between;
+                Ok(Entry::Header)
+            }
+            (Place::Start, Line::Header { version }) => {
+                Err(format!("an export of version {version}; this program knows version {VERSION}"))
+            }
+            (Place::Between, Line::Collection(collection)) => {
+                let revision = collection.revision;
+                let founding = Box::new(collection.try_into()?);
+                let digest = Box::new(Sha256::new_with_prefix(line));
+                self.place = Place::Within { digest, users: 0, faces: 0 };
+                Ok(Entry::Collection(founding, revision))
+            }
+            (Place::Within { digest, users, faces: 0 }, Line::User { user_id }) => {
+                digest.update(line);
+                *users += 1;
+                Ok(Entry::User(user_id.try_into().map_err(|_| invalid("user_id"))?))
+            }
+            (Place::Within { digest, faces, .. }, Line::Face(face)) => {
+                digest.update(line);
+                *faces += 1;
+                Ok(Entry::Face(Box::new(face.try_into()?)))
+            }
+            (Place::Within { digest, users, faces }, Line::End(written)) => {
+                let came = end_of(digest, *users, *faces);
+                if (written.users, written.faces) != (came.users, came.faces) {
+                    return Err(format!(
+                        "the collection has {} users and {} faces, {} and {} came",
+                        written.users, written.faces, came.users, came.faces
+                    ));
+                }
+                if written != came {
+                    return Err(
+                        "the collection's lines are not those that were written: their digest differs".to_owned()
+                    );
+                }
+                self.totals.collections += 1;
+                self.totals.users += came.users;
+                self.totals.faces += came.faces;
+                self.place = Place::Between;
+                Ok(Entry::End)
+            }
+            (Place::Between, Line::Complete { collections }) if collections == self.totals.collections => {
+                self.place = Place::Over;
+                Ok(Entry::Complete)
+            }
+            (Place::Between, Line::Complete { collections }) => {
+                Err(format!("{collections} collections were written, {} came", self.totals.collections))
+            }
+            _ => Err("a line that cannot come here".to_owned()),
+        }
+    }
+}
+
+fn end_of(digest: &Sha256, users: u64, faces: u64) -> EndLine {
+    EndLine { users, faces, sha256: hex::encode(digest.clone().finalize()) }
+}
+
+fn invalid(what: &str) -> String {
+    format!("an invalid {what}")
+}
+
+impl TryFrom<CollectionLine> for Founding {
+    type Error = String;
+
+    fn try_from(line: CollectionLine) -> Result<Self, String> {
+        let tag = |(key, value): (String, String)| {
+            let key = TagKey::try_from(key).map_err(|_| invalid("key of a tag"))?;
+            Ok((key, TagValue::try_from(value).map_err(|_| invalid("value of a tag"))?))
+        };
+        Ok(Self {
+            account: line.account.parse()?,
+            id: line.collection_id.try_into().map_err(|_| invalid("collection_id"))?,
+            model_version: line.face_model_version.try_into()?,
+            created_at_ms: line.created_at_ms,
+            tags: line.tags.into_iter().map(tag).collect::<Result<_, String>>()?,
+        })
+    }
+}
+
+impl TryFrom<FaceLine> for IndexedFace {
+    type Error = String;
+
+    fn try_from(line: FaceLine) -> Result<Self, String> {
+        let bytes = STANDARD.decode_to_vec(line.embedding).map_err(|_| invalid("base64 of an embedding"))?;
+        let (numbers, rest) = bytes.as_chunks();
+        let embedding: Vec<f32> = numbers.iter().map(|four| f32::from_le_bytes(*four)).collect();
+        if !rest.is_empty() || embedding.is_empty() || embedding.iter().any(|number| !number.is_finite()) {
+            return Err(invalid("embedding"));
+        }
+        let [left, top, width, height] = line.bounding_box;
+        let external_image_id = line.external_image_id.map(ExternalImageId::try_from).transpose();
+        let face = Face {
+            face_id: line.face_id.try_into().map_err(|_| invalid("face_id"))?,
+            image_id: line.image_id.try_into().map_err(|_| invalid("image_id"))?,
+            external_image_id: external_image_id.map_err(|_| invalid("external_image_id"))?,
+            user_id: line.user_id.map(UserId::try_from).transpose().map_err(|_| invalid("user_id"))?,
+            bounding_box: BoundingBox { left, top, width, height },
+            confidence: Percent::clamped(line.confidence),
+        };
+        Ok(Self { face, embedding })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{FaceId, ImageId};
+
+    fn lines() -> Vec<Vec<u8>> {
+        let collection = Line::Collection(CollectionLine {
+            account: "000000000000".to_owned(),
+            collection_id: "people".to_owned(),
+            face_model_version: "7.1".to_owned(),
+            created_at_ms: 1,
+            tags: BTreeMap::from([("team".to_owned(), "a b".to_owned())]),
+            revision: 3,
+        });
+        let face = IndexedFace {
+            face: Face {
+                face_id: FaceId::from_bytes([1; 16]),
+                image_id: ImageId::from_bytes([2; 16]),
+                external_image_id: Some("me.jpg".to_owned().try_into().unwrap()),
+                user_id: Some("me".to_owned().try_into().unwrap()),
+                bounding_box: BoundingBox { left: 0.1, top: 0.2, width: 0.3, height: 0.4 },
+                confidence: Percent::clamped(99.123),
+            },
+            embedding: vec![0.6, -0.8],
+        };
+        let user = Line::User { user_id: "me".to_owned() };
+        let mut checker = Checker::new();
+        let mut lines: Vec<Vec<u8>> =
+            [Line::header(), collection, user, Line::face(&face)].map(|line| line.to_bytes()).into();
+        lines.iter().for_each(|line| assert!(checker.take(line).is_ok()));
+        lines.push(checker.end().to_bytes());
+        lines.push(Line::Complete { collections: 1 }.to_bytes());
+        lines
+    }
+
+    fn read(lines: &[Vec<u8>]) -> Result<Checker, String> {
+        let mut checker = Checker::new();
+        lines.iter().try_for_each(|line| checker.take(line).map(drop)).map(|()| checker)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let checker = read(&lines()).unwrap();
+        assert!(checker.is_complete());
+        assert_eq!(checker.totals(), Totals { collections: 1, users: 1, faces: 1 });
+        let Entry::Face(face) = Checker { place: within(), ..Checker::new() }.take(&lines()[3]).unwrap() else {
+            panic!()
+        };
+        assert_eq!(Line::face(&face).to_bytes(), lines()[3]);
+        assert_eq!(face.embedding, [0.6, -0.8]);
+    }
+
+    fn within() -> Place {
+        Place::Within { digest: Box::default(), users: 0, faces: 0 }
+    }
+
+    #[test]
+    fn lines_that_are_missing_doubled_swapped_or_changed_are_found_out() {
+        for place in 0..lines().len() - 1 {
+            let mut missing = lines();
+            missing.remove(place);
+            assert!(read(&missing).is_err(), "without line {place}");
+            let mut doubled = lines();
+            doubled.insert(place, doubled[place].clone());
+            assert!(read(&doubled).is_err(), "line {place} twice");
+            let mut swapped = lines();
+            swapped.swap(place, place + 1);
+            assert!(read(&swapped).is_err(), "line {place} after the next");
+        }
+        let mut changed = lines();
+        changed[3] = String::from_utf8(changed[3].clone()).unwrap().replace("me.jpg", "us.jpg").into_bytes();
+        assert!(read(&changed).unwrap_err().contains("digest"));
+        assert!(!read(&lines()[..5]).unwrap().is_complete());
+    }
+
+    #[test]
+    fn values_that_the_service_would_not_have_are_refused() {
+        for (good, bad) in [
+            ("\"me.jpg\"", "\"m e\""),
+            ("01010101-0101", "01010101_0101"),
+            ("mpkZPwAATL8=", "mpkZ"),
+            ("people", "peo ple"),
+            ("000000000000", "0"),
+            ("\"version\":1", "\"version\":2"),
+            ("\"kind\":\"user\"", "\"kind\":\"person\""),
+            ("\"revision\"", "\"version\""),
+        ] {
+            let text: Vec<String> = lines().into_iter().map(|line| String::from_utf8(line).unwrap()).collect();
+            assert!(text.concat().contains(good), "{good} is not in {text:?}");
+            let broken: Vec<Vec<u8>> = text.iter().map(|line| line.replace(good, bad).into_bytes()).collect();
+            assert!(read(&broken[..4]).is_err(), "{bad}");
+        }
+    }
+}
