@@ -73,8 +73,8 @@ class Pack:
         manifest = tomllib.loads((ROOT / "models/manifest.toml").read_text())
         pack = next(pack for pack in manifest["pack"] if pack["name"] == name)
         self.long_sides = pack["detector"]["long_sides"]
-        self.detector = bare_model(manifest["file"][pack["detector"]["file"]]["path"])
-        self.embedder = bare_model(manifest["file"][pack["embedder"]["file"]]["path"])
+        self.detector_file, self.embedder_file = (manifest["file"][pack[role]["file"]]["path"] for role in ("detector", "embedder"))
+        self.detector, self.embedder = bare_model(self.detector_file), bare_model(self.embedder_file)
         side = pack["embedder"]["input_size"]
         self.face = numpy.zeros((1, 3, side, side), numpy.float32)
 

@@ -86,8 +86,8 @@ def wait_a_while(child):
 
 
 @contextmanager
-def cluster():
-    """The URL of a running cluster, which is stopped and removed at the end."""
+def cluster(further=""):
+    """The URL of a running cluster, which is stopped and removed at the end; `further` lines are added to its settings."""
     binaries = find_binaries()
     owner = find_owner()
     folder = Path(tempfile.mkdtemp(prefix="rekollect-pg-", dir=reachable_folder(owner)))
@@ -95,7 +95,7 @@ def cluster():
         if owner:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
             binaries = readable_copy(binaries, owner, folder)
-        start(binaries, owner, folder)
+        start(binaries, owner, folder, further)
         yield f"postgres://postgres@127.0.0.1:{listening_port(folder)}/postgres"
     finally:
         # A second Ctrl-C must not leave a server behind.
@@ -106,7 +106,7 @@ def cluster():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(binaries, owner, folder):
+def start(binaries, owner, folder, further):
     data, log = folder / "data", folder / "log"
     execute_or_exit(
         [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], owner, folder
@@ -114,7 +114,7 @@ def start(binaries, owner, folder):
     configuration = data / "postgresql.conf"
     common = configuration.read_text()
     for _attempt in range(3):  # another process may take the port between the question and the start
-        configuration.write_text(common + SETTINGS.format(port=free_port()))
+        configuration.write_text(common + SETTINGS.format(port=free_port()) + further)
         started = execute([binaries / "pg_ctl", "start", "-D", data, "-l", log, "-w", "-t", "60"], owner, folder)
         if started.returncode == 0:
             return

@@ -40,9 +40,9 @@ def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY
 class Server:
     """A running server: `url` is where it answers, `client` a boto3 client of it, `ready_after` the seconds that the start took.
 
-    `args` are further flags of `rekollect serve`, `env` further variables."""
+    `args` are further flags of `rekollect serve`, `env` further variables; a start may take `patience` seconds."""
 
-    def __init__(self, folder, pack="compact", database_url=None, args=(), env=None):
+    def __init__(self, folder, pack="compact", database_url=None, args=(), env=None, patience=30):
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"log-{uuid.uuid4().hex[:8]}.txt"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REKOLLECT_") and name != "DATABASE_URL"}
@@ -58,11 +58,11 @@ class Server:
                 stderr=log,
                 text=True,
             )
-        self.url = self._wait_until_ready()
+        self.url = self._wait_until_ready(patience)
         self.ready_after = time.monotonic() - begin
         self.client = rekognition(self.url)
 
-    def _wait_until_ready(self, seconds=30):
+    def _wait_until_ready(self, seconds):
         deadline = time.monotonic() + seconds
         while select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
             line = self.process.stdout.readline()
