@@ -1,0 +1,97 @@
+// Calls of the service, made by the worker. The keys are in this module's memory and nowhere else.
+
+import type { FromWorker, Keys, Operation, Operations, Reply, Request, Told, ToWorker } from "./operations";
+
+declare const WORKER: string;
+
+/** What a server without keys is called with: it takes any. */
+const ANYBODY: Keys = { accessKeyId: "any", secretAccessKey: "any", region: "us-east-1" };
+
+/** Errors that other keys may cure. */
+const KEY_ERRORS = new Set([
+  "ExpiredTokenException",
+  "IncompleteSignatureException",
+  "InvalidSignatureException",
+  "MissingAuthenticationTokenException",
+  "UnrecognizedClientException",
+]);
+
+export class ServiceError extends Error {
+  readonly status?: number;
+  readonly requestId?: string;
+
+  constructor({ name, message, status, requestId }: Told) {
+    super(message);
+    this.name = name;
+    this.status = status;
+    this.requestId = requestId;
+  }
+
+  get isOfKeys() {
+    return KEY_ERRORS.has(this.name);
+  }
+}
+
+let keys = ANYBODY;
+/** Why no call can be made any more. */
+let stopped: ServiceError | undefined;
+let lastId = 0;
+const waiting = new Map<number, { resolve: (reply: never) => void; reject: (error: ServiceError) => void }>();
+const worker = new Worker(WORKER);
+
+worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
+  const call = waiting.get(data.id);
+  waiting.delete(data.id);
+  if ("error" in data) call?.reject(new ServiceError(data.error));
+  else call?.resolve(data.reply as never);
+});
+
+// It does not start when the server has been replaced by another version since the page was loaded.
+worker.addEventListener("error", () => {
+  stopped = new ServiceError({ name: "Error", message: "The console's worker does not run; reload the page." });
+  for (const { reject } of waiting.values()) reject(stopped);
+  waiting.clear();
+});
+
+export function currentKeys(): Readonly<Keys> {
+  return keys;
+}
+
+export function isAnybody() {
+  return keys === ANYBODY;
+}
+
+/** Signs with these keys from now on; without any, as anybody. */
+export function useKeys(given?: Keys) {
+  keys = given ?? ANYBODY;
+}
+
+/** Told of errors that other keys may cure. */
+export const onKeyError: { listener?: (error: ServiceError) => void } = {};
+
+export async function call<Name extends Operation>(operation: Name, request: Request<Name>, bulk = false): Promise<Reply<Name>> {
+  if (stopped) throw stopped;
+  const id = ++lastId;
+  const message: ToWorker = { id, operation, request, keys, bulk };
+  try {
+    return await new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject });
+      worker.postMessage(message);
+    });
+  } catch (error) {
+    if (error instanceof ServiceError && error.isOfKeys) onKeyError.listener?.(error);
+    throw error;
+  }
+}
+
+type Paged = { [Name in Operation]: Operations[Name][0] extends { NextToken?: string } ? Name : never }[Operation];
+
+/** Every page of a listing. */
+export async function* pages<Name extends Paged>(operation: Name, request: Request<Name>): AsyncGenerator<Reply<Name>> {
+  let token: string | undefined;
+  do {
+    const page = await call(operation, { ...request, NextToken: token });
+    yield page;
+    token = (page as { NextToken?: string }).NextToken;
+  } while (token);
+}

@@ -1,0 +1,165 @@
+// A photo with what was found on it. Boxes are parts of the width and height of the upright image, which is what a browser shows.
+
+import type { BoundingBox, Landmark } from "@aws-sdk/client-rekognition";
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { asMeant } from "../files";
+import { photoOf } from "../seen";
+
+export interface Mark {
+  box: BoundingBox | undefined;
+  landmarks?: Landmark[];
+  /** Said of the box, and what tells it from others: kept faces are drawn through, others dashed. */
+  label: string;
+  kind: "kept" | "left";
+  number?: number;
+}
+
+/** An address of a file, for as long as it is shown. */
+function useAddress(file: File) {
+  const [address, setAddress] = useState<string>();
+  useEffect(() => {
+    let wanted = true;
+    let made: string | undefined;
+    void asMeant(file)
+      .catch(() => file)
+      .then((picture) => {
+        if (wanted) setAddress((made = URL.createObjectURL(picture)));
+      });
+    return () => {
+      wanted = false;
+      setAddress(undefined);
+      if (made) URL.revokeObjectURL(made);
+    };
+  }, [file]);
+  return address;
+}
+
+const part = (value: number | undefined) => `${(value ?? 0) * 100}%`;
+
+type Props = {
+  file: File;
+  alt: string;
+  marks: Mark[];
+  selected?: number;
+  onSelect?: (index: number) => void;
+  onSize?: () => void;
+  children?: ComponentChildren;
+};
+
+export function Photo({ file, alt, marks, selected, onSelect, onSize, children }: Props) {
+  const address = useAddress(file);
+  const [size, setSize] = useState<{ width: number; height: number }>();
+  const [broken, setBroken] = useState(false);
+  useEffect(() => {
+    setSize(undefined);
+    setBroken(false);
+  }, [file]);
+  if (broken) return <p class="unseen">This browser cannot show the file.</p>;
+  const ratio = size ? size.width / size.height : undefined;
+  const frame = ratio === undefined ? undefined : { aspectRatio: String(ratio), width: `min(100%, ${ratio} * var(--photo-height))` };
+  return (
+    <div class="photo" style={frame}>
+      {address && (
+        <img
+          src={address}
+          alt={alt}
+          onError={() => setBroken(true)}
+          onLoad={({ currentTarget: image }) => {
+            setSize({ width: image.naturalWidth, height: image.naturalHeight });
+            onSize?.();
+          }}
+        />
+      )}
+      {size &&
+        marks.map((mark, index) => (
+          <Box key={index} mark={mark} selected={index === selected} onSelect={onSelect && (() => onSelect(index))} />
+        ))}
+      {size &&
+        marks.map((mark, index) =>
+          mark.landmarks?.map((point) => (
+            <i
+              key={`${index} ${point.Type}`}
+              class={`point ${index === selected ? "selected" : ""}`}
+              style={{ left: part(point.X), top: part(point.Y) }}
+            />
+          )),
+        )}
+      {children}
+    </div>
+  );
+}
+
+function Box({ mark, selected, onSelect }: { mark: Mark; selected: boolean; onSelect?: () => void }) {
+  if (!mark.box) return null;
+  const { Left, Top, Width, Height } = mark.box;
+  const style = { left: part(Left), top: part(Top), width: part(Width), height: part(Height) };
+  const number = mark.number !== undefined && (
+    <span class="number" aria-hidden="true">
+      {mark.number}
+    </span>
+  );
+  const look = `box ${mark.kind} ${selected ? "selected" : ""}`;
+  if (!onSelect)
+    return (
+      <span class={look} style={style} role="img" aria-label={mark.label}>
+        {number}
+      </span>
+    );
+  return (
+    <button type="button" class={look} style={style} aria-pressed={selected} aria-label={mark.label} onClick={onSelect}>
+      {number}
+    </button>
+  );
+}
+
+const SIDE = 96;
+let decoding: Promise<void> = Promise.resolve();
+
+/** A small square of a photo: the face in the box, or the middle of the whole. It is drawn when it comes into view, and one photo is
+ * decoded at a time and apart from the page: as images they would hold it up, large as they are. */
+export function Crop({ file, box }: { file: File; box?: BoundingBox | undefined }) {
+  const [canvas, setCanvas] = useState<HTMLCanvasElement | null>(null);
+  useEffect(() => {
+    if (!canvas) return;
+    let wanted = true;
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      decoding = decoding.then(async () => {
+        if (wanted) await draw(canvas, file, box).catch(() => undefined); // what cannot be decoded leaves the square empty
+      });
+    });
+    observer.observe(canvas);
+    return () => {
+      wanted = false;
+      observer.disconnect();
+    };
+  }, [canvas, file, box]);
+  return <canvas ref={setCanvas} class="crop" width={SIDE} height={SIDE} aria-hidden="true" />;
+}
+
+async function draw(canvas: HTMLCanvasElement, file: File, box: BoundingBox | undefined) {
+  const image = await createImageBitmap(await asMeant(file));
+  const { Left = 0, Top = 0, Width = 1, Height = 1 } = box ?? {};
+  // A face with something around it; of a whole photo, what fits.
+  const side = box ? 1.25 * Math.max(Width * image.width, Height * image.height) : Math.min(image.width, image.height);
+  const left = (Left + Width / 2) * image.width - side / 2;
+  const top = (Top + Height / 2) * image.height - side / 2;
+  const context = canvas.getContext("2d");
+  context?.clearRect(0, 0, SIDE, SIDE);
+  context?.drawImage(image, left, top, side, side, 0, 0, SIDE, SIDE);
+  image.close();
+}
+
+/** A face by its id: as a picture if this tab indexed it. */
+export function FaceOf({ id }: { id: string | undefined }) {
+  const photo = photoOf(id);
+  if (photo) return <Crop file={photo.file} box={photo.box} />;
+  return (
+    <svg class="crop none" aria-hidden="true" viewBox="0 0 32 32">
+      <circle cx="16" cy="12.5" r="4.5" />
+      <path d="M8 25c.8-4.2 4-6.5 8-6.5s7.2 2.3 8 6.5" />
+    </svg>
+  );
+}

@@ -1,0 +1,73 @@
+// The AWS SDK, in a worker: reading, encoding, hashing and signing photos would otherwise hold up the page.
+
+import * as sdk from "@aws-sdk/client-rekognition";
+import type { FromWorker, Keys, Operation, Told, ToWorker } from "./operations";
+
+const COMMANDS: Record<Operation, new (request: never) => object> = {
+  AssociateFaces: sdk.AssociateFacesCommand,
+  CompareFaces: sdk.CompareFacesCommand,
+  CreateCollection: sdk.CreateCollectionCommand,
+  CreateUser: sdk.CreateUserCommand,
+  DeleteCollection: sdk.DeleteCollectionCommand,
+  DeleteFaces: sdk.DeleteFacesCommand,
+  DeleteUser: sdk.DeleteUserCommand,
+  DescribeCollection: sdk.DescribeCollectionCommand,
+  DetectFaces: sdk.DetectFacesCommand,
+  DisassociateFaces: sdk.DisassociateFacesCommand,
+  IndexFaces: sdk.IndexFacesCommand,
+  ListCollections: sdk.ListCollectionsCommand,
+  ListFaces: sdk.ListFacesCommand,
+  ListTagsForResource: sdk.ListTagsForResourceCommand,
+  ListUsers: sdk.ListUsersCommand,
+  SearchFaces: sdk.SearchFacesCommand,
+  SearchFacesByImage: sdk.SearchFacesByImageCommand,
+  SearchUsers: sdk.SearchUsersCommand,
+  SearchUsersByImage: sdk.SearchUsersByImageCommand,
+  TagResource: sdk.TagResourceCommand,
+  UntagResource: sdk.UntagResourceCommand,
+};
+
+let signedWith = "";
+let clients: Record<"single" | "bulk", sdk.RekognitionClient>;
+
+/** Clients for these keys. A batch of photos waits out a throttled server for long; somebody who waits for one answer is told soon. */
+function clientsFor({ region, ...credentials }: Keys) {
+  const keys = JSON.stringify([region, credentials]);
+  if (keys !== signedWith) {
+    const shared = { endpoint: self.location.origin, region, credentials };
+    clients = {
+      single: new sdk.RekognitionClient({ ...shared, maxAttempts: 3 }),
+      bulk: new sdk.RekognitionClient({ ...shared, maxAttempts: 10, retryMode: "adaptive" }),
+    };
+    signedWith = keys;
+  }
+  return clients;
+}
+
+/** The request with the bytes of its files. */
+async function read(value: unknown): Promise<unknown> {
+  if (value instanceof File) return new Uint8Array(await value.arrayBuffer());
+  if (Array.isArray(value) || typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).map(async ([name, member]) => [name, await read(member)]);
+  return Object.fromEntries(await Promise.all(members));
+}
+
+function told(error: unknown): Told {
+  if (error instanceof sdk.RekognitionServiceException) {
+    const { httpStatusCode: status, requestId } = error.$metadata;
+    return { name: error.name, message: error.message, status, requestId };
+  }
+  return error instanceof Error ? { name: error.name, message: error.message } : { name: "Error", message: String(error) };
+}
+
+async function answer({ id, operation, request, keys, bulk }: ToWorker): Promise<FromWorker> {
+  try {
+    const command = new COMMANDS[operation]((await read(request)) as never);
+    const client = clientsFor(keys)[bulk ? "bulk" : "single"];
+    return { id, reply: await client.send(command as sdk.ListCollectionsCommand) };
+  } catch (error) {
+    return { id, error: told(error) };
+  }
+}
+
+self.addEventListener("message", async ({ data }: MessageEvent<ToWorker>) => self.postMessage(await answer(data)));
