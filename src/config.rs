@@ -179,6 +179,9 @@ pub struct Settings {
     /// Whether anybody who reaches the server may read /metrics; without it, `off` where signatures are checked and `on` elsewhere.
     #[arg(long, env = "REKOLLECT_METRICS", value_enum)]
     pub metrics: Option<Switch>,
+    /// Collector of OpenTelemetry's that spans of every request are sent to by OTLP over HTTP, such as http://127.0.0.1:4318; without it, none.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
     /// Whether browsers find the console at /console/; without it, `on` where nobody but this machine can reach it.
     #[arg(long, env = "REKOLLECT_CONSOLE", value_enum)]
     pub console: Option<Switch>,
@@ -392,6 +395,16 @@ fn endpoint(text: &str) -> Result<String, String> {
     }
 }
 
+fn collector(text: &str) -> Result<String, String> {
+    let place = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match place {
+        Some(place) if !place.is_empty() && !place.starts_with('/') && !place.contains(['?', '#', '@']) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("a URL of scheme, host, port and perhaps a path, such as http://127.0.0.1:4318".to_owned()),
+    }
+}
+
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let valid = text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/'));
@@ -456,6 +469,8 @@ mod tests {
             ["--rates", "IndexFaces"],
             ["--cors-origins", "photos.example"],
             ["--s3-endpoint", "s3:9000"],
+            ["--otlp-endpoint", "127.0.0.1:4318"],
+            ["--otlp-endpoint", "http:///v1"],
             ["--s3-endpoint", "http://s3:9000/bucket"],
         ] {
             assert!(Cli::try_parse_from(["rekollect", "serve"].iter().chain(&bad)).is_err(), "{bad:?}");

@@ -20,7 +20,8 @@ use crate::config::{OrientationSetting, SearchSetting, Settings, Switch};
 use crate::operations::{Service, TokenKey};
 use crate::search;
 use crate::store::Store;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Identity, Metrics};
+use crate::telemetry::traces::Traces;
 use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
 use crate::wire::console;
@@ -39,6 +40,8 @@ const FILES_BESIDE_CONNECTIONS: u64 = 128;
 /// loaded and the store is open, and a first call to try.
 pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
+    // Of everything that speaks TLS in this process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let access = settings.access()?;
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
     if files < u64::from(settings.max_connections) + FILES_BESIDE_CONNECTIONS {
@@ -133,6 +136,8 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         tracing::warn!("connections that are still open are cut off");
     }
     front.service.store.close().await;
+    let _ =
+        tokio::task::spawn_blocking(move || front.traces.as_ref().inspect(|traces| traces.shutdown()).is_some()).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -179,6 +184,15 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
             (search::Engine::pgvector(), search::Engine::pgvector())
         }
     };
+    let identity = Identity {
+        version: env!("CARGO_PKG_VERSION"),
+        pack: pack.name.clone(),
+        face_model_version: pack.face_model_version.to_string(),
+        search: match settings.search {
+            SearchSetting::Memory => "memory",
+            SearchSetting::Pgvector => "pgvector",
+        },
+    };
     let service = Service {
         store,
         faces,
@@ -198,7 +212,8 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         console: settings.has_console() && console::is_built_in(),
         faults: settings.enable_faults.then(Faults::default),
         cors_origins: settings.cors_origins.clone(),
-        metrics: Metrics::default(),
+        metrics: Metrics::new(identity),
+        traces: settings.otlp_endpoint.as_deref().map(Traces::to).transpose()?,
         tells_metrics: settings.metrics.unwrap_or(metrics_by_default) == Switch::On,
         max_requests: settings.max_requests as usize,
         requests: Semaphore::new(settings.max_requests as usize),

@@ -134,6 +134,17 @@ impl<Id: Copy + Eq + Hash + Ord + Debug + Send + Sync> Gallery<Id> {
         self.segments.last().map_or(0, |last| (self.segments.len() - 1) * SEGMENT + last.ids.len())
     }
 
+    /// What they take in memory.
+    pub fn bytes(&self) -> usize {
+        let segment = |segment: &Segment<Id>| {
+            segment.ids.capacity() * size_of::<Id>()
+                + segment.vectors.capacity() * size_of::<f32>()
+                + segment.codes.capacity()
+                + segment.scales.capacity() * size_of::<f32>()
+        };
+        self.segments.iter().map(segment).sum::<usize>() + self.slots.allocation_size()
+    }
+
     /// Adds a member, or gives one that is there this vector.
     pub fn insert(&mut self, id: Id, embedding: &[f32]) -> Result<(), Fault> {
         if self.len() > 0 && embedding.len() != self.dimensions || embedding.is_empty() {

@@ -148,7 +148,15 @@ impl<Id: Member> Engine<Id> {
     /// How many vectors are in this server's memory.
     pub fn members(&self) -> usize {
         match self {
-            Self::Memory(galleries) => galleries.members(),
+            Self::Memory(galleries) => galleries.sum(Gallery::len),
+            Self::Pgvector(_) => 0,
+        }
+    }
+
+    /// What they take there, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Memory(galleries) => galleries.sum(Gallery::bytes),
             Self::Pgvector(_) => 0,
         }
     }
@@ -208,9 +216,9 @@ impl<Id: Member> Galleries<Id> {
         Ok(entry.read().vector_of(id).map(<[f32]>::to_vec))
     }
 
-    fn members(&self) -> usize {
+    fn sum(&self, of: impl Fn(&Gallery<Id>) -> usize) -> usize {
         let entries: Vec<Arc<Entry<Id>>> = lock(&self.by_name).values().cloned().collect();
-        entries.iter().map(|entry| entry.read().len()).sum()
+        entries.iter().map(|entry| of(&entry.read())).sum()
     }
 
     fn forget(&self, account: &AccountId, id: &CollectionId) {

@@ -100,6 +100,19 @@ pub struct Collection {
     pub user_count: i64,
 }
 
+/// What a store holds, of all accounts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Collections.
+    pub collections: i64,
+    /// Their faces.
+    pub faces: i64,
+    /// Their users.
+    pub users: i64,
+    /// Bytes of the database.
+    pub bytes: i64,
+}
+
 /// What became of faces that were to be deleted.
 #[derive(Debug)]
 pub struct Deletion {
@@ -210,6 +223,26 @@ impl Store {
         const CONTEXT: &str = "asking the database for a sign of life";
         let answer = tokio::time::timeout(PING_TIMEOUT, sqlx::query("SELECT 1").execute(&self.pool)).await;
         answer.map_err(Fault::internal(CONTEXT))?.map(drop).map_err(Fault::internal(CONTEXT))
+    }
+
+    /// What it holds, of all accounts together.
+    pub async fn size(&self) -> Result<Stored, Fault> {
+        const CONTEXT: &str = "asking the database for its size";
+        let mut connection = self.pool.acquire().await.map_err(Fault::internal(CONTEXT))?;
+        let bytes = match connection.backend_name() {
+            "PostgreSQL" => "SELECT pg_database_size(current_database())",
+            _ => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+        };
+        let bytes = sqlx::query(bytes).try_map(|row: AnyRow| row.try_get(0)).fetch_one(&mut *connection).await;
+        let bytes = bytes.map_err(Fault::internal(CONTEXT))?;
+        let sums = "SELECT count(*), CAST(coalesce(sum(face_count), 0) AS BIGINT), CAST(coalesce(sum(user_count), 0) AS BIGINT) FROM collections";
+        sqlx::query(sums)
+            .try_map(|row: AnyRow| {
+                Ok(Stored { collections: row.try_get(0)?, faces: row.try_get(1)?, users: row.try_get(2)?, bytes })
+            })
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(Fault::internal(CONTEXT))
     }
 
     /// Closes every connection, after the requests that hold one.

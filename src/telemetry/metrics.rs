@@ -1,7 +1,7 @@
 //! Counters for Prometheus: requests by operation and answer, how long they took and where, and what is waiting or held right now.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -9,9 +9,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Stage, Stages};
+use crate::store::Stored;
 
 /// The type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,6 +40,24 @@ struct In {
     stage: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+/// What a server is, which stays the same while it runs.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Identity {
+    /// Of this program.
+    pub version: &'static str,
+    /// The model pack.
+    pub pack: String,
+    /// The version of its vectors.
+    pub face_model_version: String,
+    /// What finds the nearest.
+    pub search: &'static str,
+}
+
 /// A server's counters.
 pub struct Metrics {
     registry: Registry,
@@ -48,7 +68,12 @@ pub struct Metrics {
     requests_in_progress: Gauge,
     body_bytes: Gauge,
     gallery_members: Gauge,
+    gallery_bytes: Gauge,
+    stored: Family<Kind, Gauge>,
+    store_bytes: Gauge,
     resident_bytes: Gauge<f64, AtomicU64>,
+    cpu_seconds: Counter<f64, AtomicU64>,
+    open_files: Gauge,
 }
 
 /// What is waiting or held at one moment.
@@ -62,11 +87,17 @@ pub struct Load {
     pub body_bytes: usize,
     /// Vectors in memory, of faces and of users.
     pub gallery_members: usize,
+    /// What they take.
+    pub gallery_bytes: usize,
+    /// What the store holds, where it answers.
+    pub stored: Option<Stored>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Of a server that is this and has counted nothing.
+    pub fn new(identity: Identity) -> Self {
         let mut registry = Registry::with_prefix("rekollect");
+        registry.register("server", "What this server is", Info::new(identity));
         let requests = Family::default();
         registry.register("requests", "Requests by operation and answer", requests.clone());
         let request_seconds = Family::new_with_constructor((|| Histogram::new(REQUEST_SECONDS)) as fn() -> Histogram);
@@ -84,8 +115,23 @@ impl Default for Metrics {
         let requests_in_progress = gauge("requests_in_progress", "Requests whose body is there and whose reply is not");
         let body_bytes = gauge("body_bytes", "Bytes of bodies that are there and not parsed yet");
         let gallery_members = gauge("gallery_members", "Vectors of faces and users in memory");
-        let resident_bytes = Gauge::default();
-        registry.register("process_resident_memory_bytes", "Memory of the process", resident_bytes.clone());
+        let gallery_bytes = gauge("gallery_bytes", "Memory of those vectors");
+        let store_bytes = gauge("store_bytes", "Size of the database");
+        let open_files = gauge("process_open_fds", "Open files and connections of the process");
+        let stored = Family::default();
+        registry.register("stored", "What the store holds, of every account", stored.clone());
+        let mut number = |name: &str, help: &str| {
+            let gauge = Gauge::<f64, AtomicU64>::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let resident_bytes = number("process_resident_memory_bytes", "Memory of the process");
+        let started = number("process_start_time_seconds", "When the process began, in seconds since 1970");
+        let cpu_seconds = Counter::default();
+        let help = "Time that the process has spent on processors";
+        registry.register("process_cpu_seconds", help, cpu_seconds.clone());
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        started.set(since_1970.map_or(0.0, |since| since.as_secs_f64()));
         Self {
             registry,
             requests,
@@ -95,12 +141,15 @@ impl Default for Metrics {
             requests_in_progress,
             body_bytes,
             gallery_members,
+            gallery_bytes,
+            stored,
+            store_bytes,
             resident_bytes,
+            cpu_seconds,
+            open_files,
         }
     }
-}
 
-impl Metrics {
     /// Counts an answered request. `operation` is one of the names that there are: a name is a series that stays.
     pub fn count(&self, operation: &'static str, code: Option<&'static str>, took: Duration, stages: &Stages) {
         self.requests.get_or_create(&Answered { operation, code: code.unwrap_or("OK") }).inc();
@@ -119,7 +168,20 @@ impl Metrics {
         self.requests_in_progress.set(whole(load.requests_in_progress));
         self.body_bytes.set(whole(load.body_bytes));
         self.gallery_members.set(whole(load.gallery_members));
+        self.gallery_bytes.set(whole(load.gallery_bytes));
+        if let Some(stored) = load.stored {
+            for (kind, number) in
+                [("collections", stored.collections), ("faces", stored.faces), ("users", stored.users)]
+            {
+                self.stored.get_or_create(&Kind { kind }).set(number);
+            }
+            self.store_bytes.set(stored.bytes);
+        }
         self.resident_bytes.set(resident_bytes().unwrap_or(f64::NAN));
+        if let Some(seconds) = cpu_seconds() {
+            self.cpu_seconds.inc_by((seconds - self.cpu_seconds.get()).max(0.0));
+        }
+        self.open_files.set(std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as i64));
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string takes whatever is written to it");
         text
@@ -133,18 +195,36 @@ fn resident_bytes() -> Option<f64> {
     line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kilobytes| 1024.0 * kilobytes)
 }
 
+/// What the process has spent on processors, where the system tells as Linux does: the fields utime and stime of /proc/PID/stat, whose unit
+/// is a hundredth of a second whatever the kernel's own clock. The name in the second field may hold anything.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let after_name = stat.rsplit_once(')')?.1;
+    let mut ticks = after_name.split_whitespace().skip(11).map_while(|field| field.parse::<f64>().ok());
+    Some((ticks.next()? + ticks.next()?) / 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_was_counted_is_told() {
-        let metrics = Metrics::default();
+        let identity = Identity {
+            version: "1",
+            pack: "compact".to_owned(),
+            face_model_version: "7.1".to_owned(),
+            search: "memory",
+        };
+        let metrics = Metrics::new(identity);
         let stages = Stages::default();
         stages.add(Stage::Detect, Duration::from_millis(20));
         metrics.count("IndexFaces", None, Duration::from_millis(30), &stages);
         metrics.count("IndexFaces", Some("ThrottlingException"), Duration::from_millis(1), &Stages::default());
-        let load = Load { images_waiting: 3, requests_in_progress: 4, body_bytes: 5, gallery_members: 6 };
+        let stored = Some(Stored { collections: 1, faces: 2, users: 3, bytes: 4096 });
+        let (gallery_members, gallery_bytes) = (6, 7);
+        let load =
+            Load { images_waiting: 3, requests_in_progress: 4, body_bytes: 5, gallery_members, gallery_bytes, stored };
         let text = metrics.text(load);
         for line in [
             "rekollect_requests_total{operation=\"IndexFaces\",code=\"OK\"} 1",
@@ -153,6 +233,10 @@ mod tests {
             "rekollect_stage_duration_seconds_count{stage=\"detect\"} 1",
             "rekollect_images_waiting 3",
             "rekollect_gallery_members 6",
+            "rekollect_gallery_bytes 7",
+            "rekollect_stored{kind=\"faces\"} 2",
+            "rekollect_store_bytes 4096",
+            "rekollect_server_info{version=\"1\",pack=\"compact\",face_model_version=\"7.1\",search=\"memory\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -4,10 +4,11 @@
 //! boundary (`wire::dispatch`). No field ever holds an image, a vector or a key.
 
 pub mod metrics;
+pub mod traces;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing_subscriber::EnvFilter;
 
@@ -19,9 +20,15 @@ const NEVER_SHOWN: &str = "sqlx_postgres::options=off";
 /// Sends log lines to standard error. `RUST_LOG` sets what is shown, `info` and above unless it says otherwise.
 pub fn init(format: LogFormat) {
     let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
-    let filter = EnvFilter::new(wanted.as_deref().unwrap_or("info,ort=warn,sqlx=warn"))
-        .add_directive(NEVER_SHOWN.parse().expect("a directive"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter = EnvFilter::new(
+        wanted
+            .as_deref()
+            .unwrap_or("info,ort=warn,sqlx=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn"),
+    )
+    .add_directive(NEVER_SHOWN.parse().expect("a directive"));
+    // A line that cannot be written, on a full disk, is lost; telling so on the same stream would panic, and cost a request.
+    let lines = tracing_subscriber::fmt().log_internal_errors(false);
+    let lines = lines.with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
@@ -81,12 +88,49 @@ stages!(
 
 /// How long a request spent in each stage; clones share one set of counters.
 #[derive(Clone, Debug, Default)]
-pub struct Stages(Arc<[AtomicU64; Stage::ALL.len()]>);
+pub struct Stages(Arc<Watch>);
+
+#[derive(Debug, Default)]
+struct Watch {
+    nanoseconds: [AtomicU64; Stage::ALL.len()],
+    laps: Option<Mutex<Vec<Lap>>>,
+}
+
+/// One time that a request was in a stage.
+#[derive(Clone, Copy, Debug)]
+pub struct Lap {
+    /// In which.
+    pub stage: Stage,
+    /// From when.
+    pub began: SystemTime,
+    /// To when.
+    pub ended: SystemTime,
+}
+
+/// A request with more laps is remembered by its first ones: a photo of a hundred faces has some three hundred.
+const MOST_LAPS: usize = 512;
 
 impl Stages {
-    /// Adds to a stage's time.
+    /// Remembers each lap too, for [`Self::laps`].
+    pub fn with_laps() -> Self {
+        Self(Arc::new(Watch { laps: Some(Mutex::default()), ..Watch::default() }))
+    }
+
+    /// Adds to a stage's time, that has just gone by.
     pub fn add(&self, stage: Stage, elapsed: Duration) {
-        self.0[stage as usize].fetch_add(elapsed.as_nanos() as u64, Relaxed);
+        self.0.nanoseconds[stage as usize].fetch_add(elapsed.as_nanos() as u64, Relaxed);
+        if let Some(laps) = &self.0.laps {
+            let (mut laps, ended) = (laps.lock().unwrap_or_else(PoisonError::into_inner), SystemTime::now());
+            if laps.len() < MOST_LAPS {
+                laps.push(Lap { stage, began: ended.checked_sub(elapsed).unwrap_or(ended), ended });
+            }
+        }
+    }
+
+    /// The laps in the order in which they ended; none where they are not remembered.
+    pub fn laps(&self) -> Vec<Lap> {
+        let laps = self.0.laps.as_ref();
+        laps.map_or_else(Vec::new, |laps| laps.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Runs `work` and adds the time it took.
@@ -107,7 +151,7 @@ impl Stages {
 
     /// Seconds spent in a stage; `None` when the request did not come through it.
     pub fn seconds(&self, stage: Stage) -> Option<f64> {
-        match self.0[stage as usize].load(Relaxed) {
+        match self.0.nanoseconds[stage as usize].load(Relaxed) {
             0 => None,
             nanoseconds => Some(nanoseconds as f64 / 1e9),
         }
@@ -122,6 +166,19 @@ impl Stages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn laps_are_remembered_where_somebody_wants_them() {
+        let (stages, without) = (Stages::with_laps(), Stages::default());
+        for stages in [&stages, &without] {
+            stages.add(Stage::Decode, Duration::from_millis(2));
+            stages.clone().add(Stage::Detect, Duration::from_millis(1));
+        }
+        assert!(without.laps().is_empty());
+        let laps = stages.laps();
+        assert_eq!(laps.iter().map(|lap| lap.stage).collect::<Vec<_>>(), [Stage::Decode, Stage::Detect]);
+        assert_eq!(laps[0].ended.duration_since(laps[0].began).unwrap(), Duration::from_millis(2));
+    }
 
     #[test]
     fn clones_share_their_counters_and_untouched_stages_are_absent() {

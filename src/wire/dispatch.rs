@@ -1,8 +1,9 @@
 //! From `X-Amz-Target` to an operation and back, and the one log line of a request.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::access::{Principal, SignedRequest, action, authorize};
 use crate::domain::{Fault, Operation};
 use crate::operations::{self, Call};
+use crate::telemetry::traces::{CONTEXT_HEADERS, Traced};
 use crate::telemetry::{Stage, Stages};
 
 use super::body::{Received, discard, receive, unpack};
@@ -32,9 +34,9 @@ const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1
 
 /// Answers one request.
 pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let started = Instant::now();
+    let (started, came) = (Instant::now(), SystemTime::now());
     let request_id = Uuid::new_v4().to_string();
-    let stages = Stages::default();
+    let stages = if front.traces.is_some() { Stages::with_laps() } else { Stages::default() };
     let (parts, body) = request.into_parts();
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let name = target.strip_prefix("RekognitionService.").unwrap_or_default();
@@ -55,8 +57,19 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     line.log(&stages);
     let known = name.parse::<Operation>().map_or("unknown", Operation::name);
     front.metrics.count(known, code, started.elapsed(), &stages);
+    if let Some(traces) = &front.traces {
+        let (status, context, answered) = (status.as_u16(), trace_context(&parts.headers), SystemTime::now());
+        let request = Traced { operation: known, request_id: &request_id, status, code, context, came, answered };
+        traces.record(request, &stages);
+    }
     let request_id = HeaderValue::try_from(request_id).expect("a UUID is a header value");
     (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response()
+}
+
+/// What a request's headers say of the trace that it belongs to.
+fn trace_context(headers: &HeaderMap) -> HashMap<String, String> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(|value| (name.to_owned(), value.to_owned()));
+    CONTEXT_HEADERS.into_iter().filter_map(text).collect()
 }
 
 async fn answer(

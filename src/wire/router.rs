@@ -16,6 +16,7 @@ use crate::access::{Access, authorize};
 use crate::operations::Service;
 use crate::telemetry::Stages;
 use crate::telemetry::metrics::{CONTENT_TYPE, Load, Metrics};
+use crate::telemetry::traces::Traces;
 
 use super::errors::Rejection;
 use super::faults::{Faults, RuleText};
@@ -35,7 +36,9 @@ pub struct Front {
     pub cors_origins: Vec<HeaderValue>,
     /// What Prometheus is told.
     pub metrics: Metrics,
-    /// Whether it is told at all: to everybody who asks.
+    /// Where spans of requests go, if anywhere.
+    pub traces: Option<Traces>,
+    /// Whether Prometheus is told anything: to everybody who asks.
     pub tells_metrics: bool,
     /// The most requests in progress.
     pub max_requests: usize,
@@ -147,11 +150,18 @@ async fn ready(State(front): State<Arc<Front>>) -> Response {
 /// For Prometheus. It names no key, collection or face.
 async fn metrics(State(front): State<Arc<Front>>) -> Response {
     let service = &front.service;
+    let stored = service
+        .store
+        .size()
+        .await
+        .inspect_err(|fault| tracing::warn!(error = %fault, "the store does not tell its size"));
     let load = Load {
         images_waiting: service.engine.waiting(),
         requests_in_progress: front.max_requests - front.requests.available_permits(),
         body_bytes: front.max_bodies - front.body_bytes.available_permits(),
         gallery_members: service.faces.members() + service.users.members(),
+        gallery_bytes: service.faces.bytes() + service.users.bytes(),
+        stored: stored.ok(),
     };
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], front.metrics.text(load)).into_response()
 }
