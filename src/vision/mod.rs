@@ -24,5 +24,6 @@ mod yunet;
 pub use calibration::Calibration;
 pub use decode::{ImageLimits, Photo};
 pub use engine::Engine;
+pub use orientation::Orientation;
 pub use pipeline::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline, Scene};
 pub use runtime::{Runtime, RuntimeError};

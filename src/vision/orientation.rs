@@ -74,7 +74,7 @@ impl Orientation {
     }
 
     #[cfg(test)]
-    pub fn from_value(value: u8) -> Self {
+    pub(super) fn from_value(value: u8) -> Self {
         Self(value)
     }
 }
