@@ -13,10 +13,23 @@ COPY models models
 RUN python3 models/setup.py --models-dir /opt/rekollect/models --pack "$PACK" \
     && rm -rf /opt/rekollect/models/.cache
 
+FROM node:22-bookworm-slim AS console
+WORKDIR /src/console
+COPY console .
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build \
+    && npm sbom --omit dev --sbom-format cyclonedx > console.cdx.json
+
 FROM rust:1.95-bookworm AS server
 WORKDIR /src
+# What the image says of what is in it; of versions that were tried.
+RUN cargo install --locked --root /tools cargo-about@ABOUT_V cargo-cyclonedx@CYCLONE_V
 COPY . .
+COPY --from=console /src/console/dist console/dist
 RUN cargo build --release --locked
+RUN mkdir /papers \
+    && /tools/bin/cargo-about generate --config packaging/about.toml --output-file /papers/licences.md packaging/licences.hbs \
+    && /tools/bin/cargo-cyclonedx cyclonedx --format json --override-filename server.cdx && mv server.cdx.json /papers/ \
+    && target/release/rekollect completions bash > /papers/rekollect.bash && target/release/rekollect man > /papers/rekollect.1
 
 FROM debian:bookworm-slim
 ARG PACK=compact
@@ -30,6 +43,12 @@ COPY --from=models /opt/rekollect/models /opt/rekollect/models
 COPY --from=server /src/target/release/rekollect /usr/local/bin/rekollect
 # Whom to believe when an S3 server is asked over TLS.
 COPY --from=models /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# Licences of crates and of the console, bills of materials (CycloneDX); the weights' are in their manifest.
+COPY --from=server /papers/licences.md /papers/server.cdx.json /usr/share/doc/rekollect/
+COPY --from=console /src/console/console.cdx.json /usr/share/doc/rekollect/
+COPY --from=models /opt/rekollect/models/manifest.toml /usr/share/doc/rekollect/weights.toml
+COPY --from=server /papers/rekollect.bash /usr/share/bash-completion/completions/rekollect
+COPY --from=server /papers/rekollect.1 /usr/share/man/man1/rekollect.1
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/rekollect/
 # An address that others can reach needs keys, or REKOLLECT_AUTH=open in so many words, and either is the operator's to say.
 ENV REKOLLECT_LISTEN=0.0.0.0:7350 \

@@ -10,6 +10,7 @@ SHELL := bash
 PYTHON ?= python3
 ARGS ?=
 FUZZ_SECONDS ?= 60
+CARGO_DENY := 0.20.2
 PACK := $(or $(REKOLLECT_PACK),compact)
 
 export REKOLLECT_MODELS_DIR ?= models
@@ -21,7 +22,7 @@ ifneq ($(wildcard ../shared/fixtures),)
 export REKOLLECT_TEST_FIXTURES ?= ../shared/fixtures
 endif
 
-JS_CLIENT := tests/clients/js/node_modules/.package-lock.json
+NODE_MODULES := node_modules/.package-lock.json
 RUST_CLIENT := --manifest-path tests/clients/rust/Cargo.toml
 TEST_PYTHON := .venv-test/bin/python
 SETUP := $(PYTHON) models/setup.py --models-dir "$$REKOLLECT_MODELS_DIR"
@@ -29,7 +30,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability soak lint lint-images accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability soak screenshots lint lint-images deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -42,9 +43,8 @@ build: setup console/dist/index.html  ## The release binary
 	@cargo build --release --locked
 
 # Names of files, not of the folder: a browser's build leaves no trace in what it is built from.
-console/dist/index.html: $(wildcard console/*.json console/*.mjs console/*.html console/src/* console/src/*/*)
+console/dist/index.html: console/$(NODE_MODULES) $(wildcard console/*.mjs console/src/* console/src/*/*)
 	@printf '== building the console\n'
-	@npm ci --prefix console --ignore-scripts --no-audit --no-fund
 	@npm run --prefix console --silent build
 
 setup: tools  ## ONNX Runtime and the weights of the pack
@@ -72,19 +72,27 @@ setup-tests: tools .venv-test/installed
 	@printf '== photos for the tests\n'
 	@$(SETUP) --photos "$$REKOLLECT_TEST_PHOTOS"
 
-setup-clients: tools $(JS_CLIENT)
+setup-clients: tools tests/clients/js/$(NODE_MODULES) tests/console/$(NODE_MODULES)
 	@printf '== the client in Rust\n'
 	@cargo build --locked $(RUST_CLIENT) --target-dir "$(or $(CARGO_TARGET_DIR),target)/clients"
 
-$(JS_CLIENT): tests/clients/js/package.json tests/clients/js/package-lock.json
-	@printf '== JavaScript packages for the tests\n'
-	@npm ci --prefix tests/clients/js --ignore-scripts --no-audit --no-fund
+%/$(NODE_MODULES): %/package.json %/package-lock.json
+	@printf '== JavaScript packages of %s\n' '$*'
+	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-lint: tools lint-images  ## Format, clippy, Dockerfile and compose file
+screenshots: build setup-tests setup-clients  ## The README's pictures of the console anew; needs Chromium
+	@REKOLLECT_SCREENSHOTS="$$PWD/docs/images" $(TEST_PYTHON) -m pytest -q tests/clients/test_console.py -k screenshots
+
+lint: tools lint-images console/$(NODE_MODULES)  ## Format, clippy, types of the console, Dockerfile and compose file
 	cargo fmt --check
 	cargo fmt --check $(RUST_CLIENT)
 	cargo clippy --release --locked --all-targets -- -D warnings
+	npm run --prefix console --silent check
+
+deny: tools  ## Licences, sources and double versions of every crate (ARGS=advisories asks the database of advisories, at its own host)
+	@[ -x target/tools/bin/cargo-deny ] || cargo install cargo-deny --version $(CARGO_DENY) --locked --quiet --root target/tools
+	@target/tools/bin/cargo-deny --locked check $(or $(ARGS),bans licenses sources)
 
 lint-images: .venv-test/installed
 	.venv-test/bin/hadolint Dockerfile
@@ -144,10 +152,13 @@ gallery: build setup-tests  ## Draw what is found on photos, for a look: a page 
 bench-signatures: build setup-tests  ## What checking a signature costs
 	@$(TEST_PYTHON) benches/signatures.py $(ARGS)
 
-fuzz: tools  ## Fuzz the parsers of requests, signatures and policies, a minute each (FUZZ_SECONDS=600 for longer); needs a nightly toolchain
+bench-transfer: build setup-tests  ## Export and import of 100,000 faces, from SQLite to Postgres and back
+	@$(TEST_PYTHON) benches/transfer.py $(ARGS)
+
+fuzz: tools  ## Fuzz the parsers of requests, signatures, policies and images, a minute each (FUZZ_SECONDS=600 for longer); needs a nightly toolchain
 	@rustup run nightly rustc --version > /dev/null || { echo 'a nightly toolchain is missing: rustup toolchain install nightly'; exit 1; }
 	@[ -x target/tools/bin/cargo-fuzz ] || cargo install cargo-fuzz --locked --quiet --root target/tools
-	@for target in wire signature policy; do printf '== fuzzing %s\n' "$$target"; mkdir -p fuzz/corpus/$$target; \
+	@for target in wire signature policy decode exif; do printf '== fuzzing %s\n' "$$target"; mkdir -p fuzz/corpus/$$target; \
 	  PATH="$$PWD/target/tools/bin:$$PATH" cargo +nightly fuzz run --fuzz-dir fuzz "$$target" fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
 

@@ -35,7 +35,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=100_000, help="faces (default: %(default)s)")
     parser.add_argument("--probes", type=int, default=300)
+    parser.add_argument("--engines", default="memory,pgvector,usearch", help="which of them (default: %(default)s)")
     options = parser.parse_args()
+    engines = options.engines.split(",")
     embeddings = gallery_of.vectors(options.size, DIMENSIONS)
     print(f"{options.size:,} faces of {DIMENSIONS} numbers, the nearest {NEAREST} of {options.probes} probes, {os.cpu_count()} cores\n")
     print(f"| | ready after | recall | of one person | p50 | {growth.CALLERS} callers | memory |\n|---|---|---|---|---|---|---|")
@@ -50,21 +52,27 @@ def main():
         connection.autocommit = True
         cursor = connection.cursor()
         quiet = {"RUST_LOG": "warn"}
-        with Server(folder, database_url=url, env=quiet) as server:
-            loaded = seconds(lambda: first_search(server, names[0]))
-            through_the_server("memory", server, loaded, names, embeddings, options.probes)
-        quiet["REKOLLECT_SEARCH"] = "pgvector"
-        # The way of docs/scaling.md to bring many faces in: copied without the index, which is built at the next start.
-        with Server(folder, database_url=url, env=quiet) as server:
-            cursor.execute(f"DROP INDEX face_vectors_{DIMENSIONS}")
-            copied = seconds(lambda: first_search(server, names[0]))
-        with Server(folder, database_url=url, env=quiet, patience=HOURS) as server:
-            print(f"| | copied in {copied:.0f} s, index built in {server.ready_after:.0f} s | | | | | |", flush=True)
-            through_the_server("pgvector", server, copied + server.ready_after, names, embeddings, options.probes)
-        cursor.execute("SELECT pg_relation_size(indexname::regclass) FROM pg_indexes WHERE indexname LIKE 'face_vectors_%%' AND indexdef LIKE '%%hnsw%%'")
-        print(f"\npgvector's index on disk: {cursor.fetchone()[0] / 2**20:.0f} MB")
+        if "memory" in engines:
+            with Server(folder, database_url=url, env=quiet) as server:
+                loaded = seconds(lambda: first_search(server, names[0]))
+                through_the_server("memory", server, loaded, names, embeddings, options.probes)
+        if "pgvector" in engines:
+            in_postgres(folder, url, cursor, quiet | {"REKOLLECT_SEARCH": "pgvector"}, names, embeddings, options.probes)
         connection.close()
-    in_this_process(embeddings, options.probes)
+    if "usearch" in engines:
+        in_this_process(embeddings, options.probes)
+
+
+def in_postgres(folder, url, cursor, env, names, embeddings, probes):
+    """The way of docs/scaling.md to bring many faces in: copied without the index, which is built at the next start."""
+    with Server(folder, database_url=url, env=env) as server:
+        cursor.execute(f"DROP INDEX face_vectors_{DIMENSIONS}")
+        copied = seconds(lambda: first_search(server, names[0]))
+    with Server(folder, database_url=url, env=env, patience=HOURS) as server:
+        print(f"| | copied in {copied:.0f} s, index built in {server.ready_after:.0f} s | | | | | |", flush=True)
+        through_the_server("pgvector", server, copied + server.ready_after, names, embeddings, probes)
+    cursor.execute("SELECT pg_relation_size(indexname::regclass) FROM pg_indexes WHERE indexname LIKE 'face_vectors_%%' AND indexdef LIKE '%%hnsw%%'")
+    print(f"\npgvector's index on disk: {cursor.fetchone()[0] / 2**20:.0f} MB")
 
 
 def seconds(action):

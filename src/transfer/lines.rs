@@ -384,7 +384,7 @@ mod tests {
         for (good, bad) in [
             ("\"me.jpg\"", "\"m e\""),
             ("01010101-0101", "01010101_0101"),
-            ("mpkZPwAATL8=", "mpkZ"),
+            ("mpkZP83MTL8=", "mpkZ"),
             ("people", "peo ple"),
             ("000000000000", "0"),
             ("\"version\":1", "\"version\":2"),

@@ -151,9 +151,9 @@ def own_postgres():
     made = []
     original = postgres.start
 
-    def start(binaries, owner, folder):
+    def start(binaries, owner, folder, further):
         made.append((binaries, owner, folder))
-        original(binaries, owner, folder)
+        original(binaries, owner, folder, further)
 
     postgres.start = start
     try:

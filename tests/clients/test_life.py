@@ -5,8 +5,11 @@ import http.client
 import json
 import signal
 import socket
+import sqlite3
+import stat
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 from servers import BINARY, Server
@@ -23,6 +26,21 @@ def test_faces_outlive_a_crash(tmp_path, photo):
         found = server.client.search_faces_by_image(CollectionId="kept", Image={"Bytes": photo("obama2.jpg")})["FaceMatches"]
         assert [match["Face"]["ExternalImageId"] for match in found] == ["obama"]
         assert server.stop() == 0
+
+
+def test_a_deleted_vector_is_not_in_the_file_any_more(tmp_path, photo):
+    file = tmp_path / "data/rekollect.db"
+    with Server(tmp_path) as server:
+        server.client.create_collection(CollectionId="people")
+        reply = server.client.index_faces(CollectionId="people", Image={"Bytes": photo("obama.jpg")})
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+            (vector,) = connection.execute("SELECT embedding FROM faces").fetchone()
+    assert vector in file.read_bytes()
+    with Server(tmp_path) as server:
+        server.client.delete_faces(CollectionId="people", FaceIds=[record["Face"]["FaceId"] for record in reply["FaceRecords"]])
+    # The log beside the file is brought into it at an orderly end.
+    assert all(vector not in path.read_bytes() for path in file.parent.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
