@@ -21,9 +21,9 @@ import photos
 from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
+import pictures  # noqa: E402
 from servers import ROOT, Server  # noqa: E402
 
-FIXTURES = Path(os.environ.get("REKOLLECT_TEST_FIXTURES", "absent"))
 BY_EYE = ROOT / "training/beard-corrections.csv"
 LABELS = {
     "beard": "Beard",
@@ -120,7 +120,7 @@ def balanced(both):
 
 
 def emotions(client, reference):
-    files = [*photos.PHOTOS.glob("*.jpg"), *FIXTURES.glob("identities/**/*.jpg"), *FIXTURES.glob("scenes/*.jpg")]
+    files = [*photos.PHOTOS.glob("*.jpg"), *photos.FIXTURES.glob("identities/**/*.jpg"), *photos.FIXTURES.glob("scenes/*.jpg")]
     table, smiles, faces = defaultdict(Counter), Counter(), 0
     for photo in sorted(files):
         image = ImageOps.exif_transpose(Image.open(photo)).convert("RGB")
@@ -153,9 +153,7 @@ def judged(reference, image, box):
 
 
 def detect(client, image, kind, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return client.detect_faces(Image={"Bytes": buffer.getvalue()}, Attributes=["ALL"])["FaceDetails"]
+    return client.detect_faces(Image={"Bytes": pictures.saved(image, kind, **options)}, Attributes=["ALL"])["FaceDetails"]
 
 
 if __name__ == "__main__":

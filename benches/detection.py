@@ -4,20 +4,18 @@ Faces that the server finds in the tests' photos are cut out, brought to a size 
 one, and looked for again. What is not found at full size is not in the count: the recall is of findable faces.
 """
 
-import io
-import os
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy
+from photos import FIXTURES, SETS
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
-from servers import ROOT, Server  # noqa: E402
+from pictures import saved  # noqa: E402
+from servers import Server  # noqa: E402
 
-PHOTOS = Path(os.environ.get("REKOLLECT_TEST_PHOTOS", ROOT / "tests/photos"))
-FIXTURES = Path(os.environ["REKOLLECT_TEST_FIXTURES"]) if "REKOLLECT_TEST_FIXTURES" in os.environ else None
 HEIGHTS = (12, 16, 20, 24, 30, 40, 60, 100)
 FILLS = (0.5, 0.75, 0.9, 1.05)
 MARGIN = 0.3
@@ -27,9 +25,7 @@ SAME_FACE = 0.3
 
 def main():
     pack = sys.argv[1] if len(sys.argv) > 1 else "compact"
-    photos = sorted(PHOTOS.glob("*.jpg"))
-    if FIXTURES:
-        photos += sorted(FIXTURES.glob("identities/Family*.jpg")) + sorted(FIXTURES.glob("scenes/detection*.jpg"))
+    photos = [*SETS["photos of registry packages"], *SETS["identities/Family*"], *sorted(FIXTURES.glob("scenes/detection*.jpg"))]
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder), pack=pack) as server:
         faces = [face for photo in photos for face in cut_out(server.client, photo)]
         print(f"Pack {pack}, {len(faces)} faces of {len(photos)} photos.\n")
@@ -54,9 +50,7 @@ def cut_out(client, path):
 
 
 def boxes(client, image, confidence=0.0):
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=95)
-    details = client.detect_faces(Image={"Bytes": data.getvalue()})["FaceDetails"]
+    details = client.detect_faces(Image={"Bytes": saved(image)})["FaceDetails"]
     sides = [detail["BoundingBox"] for detail in details if detail["Confidence"] >= confidence]
     return [(b["Left"] * image.width, b["Top"] * image.height, b["Width"] * image.width, b["Height"] * image.height) for b in sides]
 

@@ -5,26 +5,18 @@ as alike when its best match among the faces of the upright one has a similarity
 """
 
 import argparse
-import io
-import os
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
+from photos import SETS
 from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
-from servers import ROOT, Server  # noqa: E402
+import pictures  # noqa: E402
+from servers import Server  # noqa: E402
 
-PHOTOS = Path(os.environ.get("REKOLLECT_TEST_PHOTOS", ROOT / "tests/photos"))
-FIXTURES = Path(os.environ.get("REKOLLECT_TEST_FIXTURES", "absent"))
-SETS = {
-    "photos of registry packages": sorted(PHOTOS.glob("*.jpg")),
-    "scenes": sorted(FIXTURES.glob("scenes/*.[jp][pn]g")),
-    "identities/Family*": sorted(FIXTURES.glob("identities/Family*.jpg")),
-    "identities/synthetic": sorted(FIXTURES.glob("identities/synthetic/*.jpg")),
-}
 TURNED = {
     "ROTATE_0": None,
     "ROTATE_90": Image.Transpose.ROTATE_90,
@@ -107,9 +99,7 @@ def fits(image):
 
 
 def saved(image, form):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **FORMS[form])
-    return buffer.getvalue()
+    return pictures.saved(image, form, **FORMS[form])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,15 @@ import pictures  # noqa: E402
 from servers import ROOT  # noqa: E402
 
 PHOTOS = Path(os.environ.get("REKOLLECT_TEST_PHOTOS", ROOT / "tests/photos"))
+# Photos beside some checkouts: none elsewhere.
+FIXTURES = Path(os.environ.get("REKOLLECT_TEST_FIXTURES", "absent"))
+# A name, and the photos: what most benchmarks tell apart.
+SETS = {
+    "photos of registry packages": sorted(PHOTOS.glob("*.jpg")),
+    "identities/Family*": sorted(FIXTURES.glob("identities/Family*.jpg")),
+    "scenes": sorted(FIXTURES.glob("scenes/*.[jp][pn]g")),
+    "identities/synthetic": sorted(FIXTURES.glob("identities/synthetic/*.jpg")),
+}
 QUALITY = 90
 TILE = 320
 GROUP = (5, 4)

@@ -5,7 +5,6 @@ the photos, with how many steps go the wrong way. With LIGHTQNET=file.onnx also 
 """
 
 import argparse
-import io
 import os
 import sys
 import tempfile
@@ -14,22 +13,15 @@ from pathlib import Path
 
 import numpy
 import onnxruntime
+from photos import SETS
 from PIL import Image, ImageFilter, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
-from servers import ROOT, Server  # noqa: E402
+import pictures  # noqa: E402
+from servers import Server  # noqa: E402
 
-PHOTOS = Path(os.environ.get("REKOLLECT_TEST_PHOTOS", ROOT / "tests/photos"))
-FIXTURES = Path(os.environ.get("REKOLLECT_TEST_FIXTURES", "absent"))
-SETS = {
-    "photos of registry packages": sorted(PHOTOS.glob("*.jpg")),
-    "identities/Family*": sorted(FIXTURES.glob("identities/Family*.jpg")),
-    "scenes with a counted number": [p for p in sorted(FIXTURES.glob("scenes/*.jpg")) if p.stem.split("_")[-1].isdigit()],
-    "other scenes": [p for p in sorted(FIXTURES.glob("scenes/*.jpg")) if not p.stem.split("_")[-1].isdigit()],
-    "identities/synthetic": sorted(FIXTURES.glob("identities/synthetic/*.jpg")),
-}
 # Faces for the series: real photos, not generated ones.
-IN_SERIES = list(SETS)[:4]
+IN_SERIES = list(SETS)[:3]
 LEVELS = ("LOW", "AUTO", "MEDIUM", "HIGH")
 HEIGHT = 200  # of the face that a series starts from, in pixels
 NATIVE = 130  # a face is taken that was at least so high
@@ -113,7 +105,7 @@ def rank(values):
 def portraits(client, photo):
     """Each large enough face of a photo with its surroundings, brought to HEIGHT."""
     image = ImageOps.exif_transpose(Image.open(photo)).convert("RGB")
-    for face in client.detect_faces(Image={"Bytes": saved(image, "JPEG", quality=85)})["FaceDetails"]:
+    for face in client.detect_faces(Image={"Bytes": pictures.saved(image, "JPEG", quality=85)})["FaceDetails"]:
         box = face["BoundingBox"]
         height = box["Height"] * image.height
         left, top, width = box["Left"] * image.width, box["Top"] * image.height, box["Width"] * image.width
@@ -146,7 +138,7 @@ def varied(image, series, value):
 
 def look(client, image, judge):
     """Brightness, sharpness and LightQNet's score of the largest face, or nothing where none is seen."""
-    faces = client.detect_faces(Image={"Bytes": saved(image, "PNG")})["FaceDetails"]
+    faces = client.detect_faces(Image={"Bytes": pictures.saved(image, "PNG")})["FaceDetails"]
     if not faces:
         return None
     quality = faces[0]["Quality"]
@@ -169,12 +161,6 @@ def score(judge, image, face):
     crop = image.transform((LIGHTQNET_SIDE,) * 2, Image.Transform.AFFINE, (a, -b, c, b, a, f), Image.Resampling.BILINEAR)
     planes = ((numpy.asarray(crop, numpy.float32) - 128) / 128).transpose(2, 0, 1)[None]
     return float(judge.run(None, {judge.get_inputs()[0].name: planes})[0].ravel()[0])
-
-
-def saved(image, kind, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":
