@@ -22,7 +22,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build \
 FROM rust:1.95-bookworm AS server
 WORKDIR /src
 # What the image says of what is in it; of versions that were tried.
-RUN cargo install --locked --root /tools cargo-about@ABOUT_V cargo-cyclonedx@CYCLONE_V
+RUN cargo install --locked --root /tools --features cli cargo-about@0.9.3 \
+    && cargo install --locked --root /tools cargo-cyclonedx@0.5.9
 COPY . .
 COPY --from=console /src/console/dist console/dist
 RUN cargo build --release --locked

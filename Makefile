@@ -43,7 +43,7 @@ build: setup console/dist/index.html  ## The release binary
 	@cargo build --release --locked
 
 # Names of files, not of the folder: a browser's build leaves no trace in what it is built from.
-console/dist/index.html: console/$(NODE_MODULES) $(wildcard console/*.mjs console/src/* console/src/*/*)
+console/dist/index.html: console/$(NODE_MODULES) $(wildcard console/*.mjs console/tsconfig.json console/src/* console/src/*/*)
 	@printf '== building the console\n'
 	@npm run --prefix console --silent build
 
@@ -91,7 +91,7 @@ lint: tools lint-images console/$(NODE_MODULES)  ## Format, clippy, types of the
 	npm run --prefix console --silent check
 
 deny: tools  ## Licences, sources and double versions of every crate (ARGS=advisories asks the database of advisories, at its own host)
-	@[ -x target/tools/bin/cargo-deny ] || cargo install cargo-deny --version $(CARGO_DENY) --locked --quiet --root target/tools
+	@cargo install cargo-deny --version $(CARGO_DENY) --locked --quiet --root target/tools
 	@target/tools/bin/cargo-deny --locked check $(or $(ARGS),bans licenses sources)
 
 lint-images: .venv-test/installed

@@ -398,6 +398,8 @@ fn endpoint(text: &str) -> Result<String, String> {
 fn collector(text: &str) -> Result<String, String> {
     let place = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match place {
+        // As the specification of the variable has it.
+        None if text.is_empty() => Ok(String::new()),
         Some(place) if !place.is_empty() && !place.starts_with('/') && !place.contains(['?', '#', '@']) => {
             Ok(text.trim_end_matches('/').to_owned())
         }

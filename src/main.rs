@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use rekollect::config::{Cli, Command, ExportSettings, ImportSettings, ModelsDir};
 use rekollect::store::Store;
-use rekollect::transfer::{self, Choice};
+use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::Runtime;
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::{server, telemetry};
@@ -60,6 +60,9 @@ const CONNECTIONS: u32 = 2;
 const STANDARD: &str = "-";
 
 async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
+    if !Store::is_there(&settings.place) {
+        return Err(format!("there is no store in {}", settings.place.data_dir.display()).into());
+    }
     let store = Store::open(&settings.place, CONNECTIONS).await?;
     let choice = Choice { account: settings.account, collections: settings.collections };
     let totals = if settings.file == Path::new(STANDARD) {
@@ -73,12 +76,13 @@ async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
 
 async fn import(settings: ImportSettings) -> Result<(), Box<dyn Error>> {
     let store = Store::open(&settings.place, CONNECTIONS).await?;
-    let totals = if settings.file == Path::new(STANDARD) {
+    let imported = if settings.file == Path::new(STANDARD) {
         transfer::import_stream(&store, std::io::stdin().lock()).await?
     } else {
         transfer::import_file(&store, &settings.file).await?
     };
-    eprintln!("rekollect: imported {totals} into {}", store.place());
+    let Imported { totals, new_faces } = imported;
+    eprintln!("rekollect: imported {totals} into {}: {new_faces} faces are new there", store.place());
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Access;
 use crate::config::{OrientationSetting, SearchSetting, Settings, Switch};
@@ -136,8 +136,19 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         tracing::warn!("connections that are still open are cut off");
     }
     front.service.store.close().await;
-    let _ =
-        tokio::task::spawn_blocking(move || front.traces.as_ref().inspect(|traces| traces.shutdown()).is_some()).await;
+    if front.traces.is_some() {
+        // A thread of its own: the runtime would wait for one of its own to the end.
+        let (done, flushed) = oneshot::channel();
+        thread::spawn(move || {
+            front.traces.as_ref().inspect(|traces| traces.shutdown());
+            let _ = done.send(());
+        });
+        tokio::select! {
+            _ = flushed => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -205,15 +216,17 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         quotas: settings.quotas(),
         tokens,
     };
-    let metrics_by_default = if access.is_signed() { Switch::Off } else { Switch::On };
+    let signed = access.is_signed();
+    let metrics_by_default = if signed { Switch::Off } else { Switch::On };
     Ok(Front {
         service,
         access,
+        this_machine_only: settings.auth.is_none() && !signed,
         console: settings.has_console() && console::is_built_in(),
         faults: settings.enable_faults.then(Faults::default),
         cors_origins: settings.cors_origins.clone(),
         metrics: Metrics::new(identity),
-        traces: settings.otlp_endpoint.as_deref().map(Traces::to).transpose()?,
+        traces: settings.otlp_endpoint.as_deref().filter(|place| !place.is_empty()).map(Traces::to).transpose()?,
         tells_metrics: settings.metrics.unwrap_or(metrics_by_default) == Switch::On,
         max_requests: settings.max_requests as usize,
         requests: Semaphore::new(settings.max_requests as usize),

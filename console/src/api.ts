@@ -1,5 +1,7 @@
 // Calls of the service, made by the worker. The keys are in this module's memory and nowhere else.
 
+import { MAX_BYTES } from "./files";
+import { bytes } from "./format";
 import type { FromWorker, Keys, Operation, Operations, Reply, Request, Told, ToWorker } from "./operations";
 
 declare const WORKER: string;
@@ -33,6 +35,8 @@ export class ServiceError extends Error {
 }
 
 let keys = ANYBODY;
+/** Whether the service has taken them. */
+let accepted = false;
 /** Why no call can be made any more. */
 let stopped: ServiceError | undefined;
 let lastId = 0;
@@ -61,9 +65,15 @@ export function isAnybody() {
   return keys === ANYBODY;
 }
 
+/** What is done before the keys of somebody else are signed with: what is on the screen, and on its way, is of the account before. */
+export const onOtherKeys: (() => void)[] = [];
+
 /** Signs with these keys from now on; without any, as anybody. */
-export function useKeys(given?: Keys) {
-  keys = given ?? ANYBODY;
+export function useKeys(given: Keys = ANYBODY) {
+  // Keys that the service never took saw nothing, and what waits for better ones goes on.
+  if (accepted && given.accessKeyId !== keys.accessKeyId) for (const forget of onOtherKeys) forget();
+  keys = given;
+  accepted = false;
 }
 
 /** Told of errors that other keys may cure. */
@@ -71,13 +81,20 @@ export const onKeyError: { listener?: (error: ServiceError) => void } = {};
 
 export async function call<Name extends Operation>(operation: Name, request: Request<Name>, bulk = false): Promise<Reply<Name>> {
   if (stopped) throw stopped;
+  for (const member of Object.values(request)) {
+    const size = (member as { Bytes?: File } | undefined)?.Bytes?.size ?? 0;
+    const message = `The file has ${bytes(size)}, and the service takes 5 MB of image bytes at most.`;
+    if (size > MAX_BYTES) throw new ServiceError({ name: "Not sent", message });
+  }
   const id = ++lastId;
   const message: ToWorker = { id, operation, request, keys, bulk };
   try {
-    return await new Promise((resolve, reject) => {
+    const reply = await new Promise<Reply<Name>>((resolve, reject) => {
       waiting.set(id, { resolve, reject });
       worker.postMessage(message);
     });
+    accepted ||= message.keys === keys;
+    return reply;
   } catch (error) {
     if (error instanceof ServiceError && error.isOfKeys) onKeyError.listener?.(error);
     throw error;

@@ -37,7 +37,7 @@ export function App() {
   }, []);
   const [place = "collections", inner] = route.path;
   const name = place === "collections" && inner !== undefined ? "collection" : place;
-  const load = SCREENS[name];
+  const load = Object.hasOwn(SCREENS, name) ? SCREENS[name] : undefined;
   const close = () => {
     setAsking(false);
     setKeyError(undefined);

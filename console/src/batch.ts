@@ -1,8 +1,7 @@
 // Photos on their way into a collection: a few at a time, each with what came of it.
 
-import { call, ServiceError } from "./api";
-import { externalId, MAX_BYTES, type Chosen } from "./files";
-import { bytes } from "./format";
+import { call, onOtherKeys, ServiceError } from "./api";
+import { externalId, type Chosen } from "./files";
 import type { Reply, Request, Told } from "./operations";
 import { remember } from "./seen";
 
@@ -111,21 +110,16 @@ export class Batch {
 
   private async index(item: Item) {
     item.error = undefined;
-    if (item.file.size > MAX_BYTES) {
-      item.error = {
-        name: "Not sent",
-        message: `The file has ${bytes(item.file.size)}, and the service takes 5 MB of image bytes at most.`,
-      };
+    if (item.unreadable) {
+      item.error = { name: "Not read", message: item.unreadable };
       this.move(item, "failed");
       return;
     }
     try {
       item.reply = await call("IndexFaces", this.request(item.file), true);
       const records = item.reply.FaceRecords ?? [];
-      remember(
-        records.map((record) => record.Face),
-        item.file,
-      );
+      const faces = records.map((record) => record.Face);
+      if (batches.get(this.collection) === this) remember(faces, item.file);
       this.faces += records.length;
       this.move(item, "indexed");
     } catch (error) {
@@ -175,6 +169,8 @@ export function batchOf(collection: string) {
   batches.set(collection, batch);
   return batch;
 }
+
+onOtherKeys.push(() => [...batches.keys()].forEach(forget));
 
 export function forget(collection: string) {
   batches.get(collection)?.stop();

@@ -7,6 +7,8 @@ export interface Chosen {
   file: File;
   /** Its path inside what was dropped or chosen. */
   path: string;
+  /** Why the browser could not read it. */
+  unreadable?: string;
 }
 
 export function chosen(list: FileList | null): Chosen[] {
@@ -21,10 +23,20 @@ export async function dropped(data: DataTransfer): Promise<Chosen[]> {
   return (await Promise.all(entries.map(within))).flat();
 }
 
+/** What cannot be read is listed too, and keeps nothing else from being taken. */
 async function within(entry: FileSystemEntry): Promise<Chosen[]> {
+  const path = entry.fullPath.replace(/^\//, "");
+  try {
+    return await readable(entry, path);
+  } catch (error) {
+    return [{ file: new File([], entry.name), path, unreadable: String(error) }];
+  }
+}
+
+async function readable(entry: FileSystemEntry, path: string): Promise<Chosen[]> {
   if (entry.isFile) {
     const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-    return [{ file, path: entry.fullPath.replace(/^\//, "") }];
+    return [{ file, path }];
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   const found: Chosen[] = [];

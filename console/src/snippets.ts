@@ -37,7 +37,8 @@ function python(value: unknown, indent: string): string {
 function option(name: string, value: unknown) {
   const flag = `--${snake(name, "-")}`;
   const file = (value as { Bytes?: unknown } | null)?.Bytes;
-  if (file instanceof File) return `${flag}-bytes ${shellQuoted(`fileb://${file.name}`)}`;
+  // The aws-cli would take a tilde at the beginning for a home.
+  if (file instanceof File) return `${flag}-bytes ${shellQuoted(`fileb://${file.name.replace(/^~/, "./~")}`)}`;
   // Plain names may follow one another; others could be taken for the shorthand of the aws-cli, which JSON never is.
   if (Array.isArray(value) && value.every((item) => /^\w[\w.:-]*$/.test(item))) return `${flag} ${value.join(" ")}`;
   const text = shellQuoted(typeof value === "object" ? JSON.stringify(value) : String(value));
@@ -55,7 +56,9 @@ export function awsCli(call: Call, { endpoint, region, anybody }: Setting) {
     ...given(call).map(([name, value]) => option(name, value)),
     `--endpoint-url ${shellQuoted(endpoint)} --region ${shellQuoted(region)}`,
   ];
-  return lines.join(" \\\n    ");
+  const names = Object.values(call.request).map((value) => (value as { Bytes?: File } | undefined)?.Bytes?.name ?? "");
+  const hint = names.some((name) => name.includes("$")) ? "# The aws-cli takes a $ in a file's name for a variable: rename the file.\n" : "";
+  return hint + lines.join(" \\\n    ");
 }
 
 export function boto3(call: Call, { endpoint, region, anybody }: Setting) {

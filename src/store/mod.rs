@@ -45,6 +45,9 @@ const POSTGRES: [(i64, &str, &str); 4] = [
     (4, "accounts, secrets, tokens", include_str!("../../migrations/postgres/0004_accounts_secrets_tokens.sql")),
 ];
 
+/// The SQLite file of a data folder.
+const SQLITE_FILE: &str = "rekollect.db";
+
 /// What [`collection_of`] reads.
 const COLLECTION_COLUMNS: &str = "id, name, face_model_version, created_at_ms, revision, face_count, user_count";
 /// What [`face_of`] reads, with the name of the face's user behind it.
@@ -208,6 +211,11 @@ impl Store {
         }
     }
 
+    /// Whether there is a store, or may be one that has to be asked: a SQLite file would be made.
+    pub fn is_there(place: &StorePlace) -> bool {
+        place.database_url.as_ref().is_some_and(|url| !url.is_empty()) || place.data_dir.join(SQLITE_FILE).exists()
+    }
+
     /// Where the store is, without a password: for the log.
     pub fn place(&self) -> &str {
         &self.place
@@ -225,8 +233,13 @@ impl Store {
         answer.map_err(Fault::internal(CONTEXT))?.map(drop).map_err(Fault::internal(CONTEXT))
     }
 
-    /// What it holds, of all accounts together.
+    /// What it holds, of all accounts together. Fails when the database does not answer soon.
     pub async fn size(&self) -> Result<Stored, Fault> {
+        let answer = tokio::time::timeout(PING_TIMEOUT, self.ask_for_size()).await;
+        answer.map_err(Fault::internal("asking the database for its size"))?
+    }
+
+    async fn ask_for_size(&self) -> Result<Stored, Fault> {
         const CONTEXT: &str = "asking the database for its size";
         let mut connection = self.pool.acquire().await.map_err(Fault::internal(CONTEXT))?;
         let bytes = match connection.backend_name() {
@@ -773,7 +786,7 @@ fn sqlite_file(data_dir: &Path) -> Result<String, OpenError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let fail = |reason: String| OpenError::DataDir { path: data_dir.display().to_string(), reason };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| fail(e.to_string()))?;
-    let file = std::path::absolute(data_dir).map_err(|e| fail(e.to_string()))?.join("rekollect.db");
+    let file = std::path::absolute(data_dir).map_err(|e| fail(e.to_string()))?.join(SQLITE_FILE);
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true).mode(0o600).open(&file).map_err(|e| fail(e.to_string()))?;
     file.to_str().map(str::to_owned).ok_or_else(|| fail("its name is not UTF-8".to_owned()))

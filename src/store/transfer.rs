@@ -142,6 +142,15 @@ impl Store {
         }
     }
 
+    /// How many numbers the vectors of the collection have, if it has any.
+    pub async fn dimensions(&self, collection: &Collection) -> Result<Option<usize>, Fault> {
+        let first = sqlx::query("SELECT embedding FROM faces WHERE collection_id = $1 LIMIT 1")
+            .bind(collection.key)
+            .try_map(|row: AnyRow| Ok(floats_of(row.try_get(0)?).len()))
+            .fetch_optional(&self.pool);
+        first.await.map_err(Fault::internal("reading a vector"))
+    }
+
     /// Makes those of these users that the collection does not have; the keys of all.
     pub async fn found_users(
         &self,

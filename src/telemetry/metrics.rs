@@ -1,6 +1,6 @@
 //! Counters for Prometheus: requests by operation and answer, how long they took and where, and what is waiting or held right now.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -70,7 +70,7 @@ pub struct Metrics {
     gallery_members: Gauge,
     gallery_bytes: Gauge,
     stored: Family<Kind, Gauge>,
-    store_bytes: Gauge,
+    store_bytes: Gauge<f64, AtomicU64>,
     resident_bytes: Gauge<f64, AtomicU64>,
     cpu_seconds: Counter<f64, AtomicU64>,
     open_files: Gauge,
@@ -116,7 +116,6 @@ impl Metrics {
         let body_bytes = gauge("body_bytes", "Bytes of bodies that are there and not parsed yet");
         let gallery_members = gauge("gallery_members", "Vectors of faces and users in memory");
         let gallery_bytes = gauge("gallery_bytes", "Memory of those vectors");
-        let store_bytes = gauge("store_bytes", "Size of the database");
         let open_files = gauge("process_open_fds", "Open files and connections of the process");
         let stored = Family::default();
         registry.register("stored", "What the store holds, of every account", stored.clone());
@@ -125,6 +124,7 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
+        let store_bytes = number("store_bytes", "Size of the database");
         let resident_bytes = number("process_resident_memory_bytes", "Memory of the process");
         let started = number("process_start_time_seconds", "When the process began, in seconds since 1970");
         let cpu_seconds = Counter::default();
@@ -169,17 +169,19 @@ impl Metrics {
         self.body_bytes.set(whole(load.body_bytes));
         self.gallery_members.set(whole(load.gallery_members));
         self.gallery_bytes.set(whole(load.gallery_bytes));
+        self.stored.clear();
+        self.store_bytes.set(load.stored.map_or(f64::NAN, |stored| stored.bytes as f64));
         if let Some(stored) = load.stored {
             for (kind, number) in
                 [("collections", stored.collections), ("faces", stored.faces), ("users", stored.users)]
             {
                 self.stored.get_or_create(&Kind { kind }).set(number);
             }
-            self.store_bytes.set(stored.bytes);
         }
         self.resident_bytes.set(resident_bytes().unwrap_or(f64::NAN));
         if let Some(seconds) = cpu_seconds() {
-            self.cpu_seconds.inc_by((seconds - self.cpu_seconds.get()).max(0.0));
+            // The kernel counts: this only tells.
+            self.cpu_seconds.inner().store(seconds.to_bits(), Relaxed);
         }
         self.open_files.set(std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as i64));
         let mut text = String::new();
@@ -235,7 +237,7 @@ mod tests {
             "rekollect_gallery_members 6",
             "rekollect_gallery_bytes 7",
             "rekollect_stored{kind=\"faces\"} 2",
-            "rekollect_store_bytes 4096",
+            "rekollect_store_bytes 4096.0",
             "rekollect_server_info{version=\"1\",pack=\"compact\",face_model_version=\"7.1\",search=\"memory\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

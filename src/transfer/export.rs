@@ -1,16 +1,16 @@
 //! Out of a store.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 
 use crate::domain::{AccountId, CollectionId, FaceId};
-use crate::store::{Collection, Founding, Snapshot, Store};
+use crate::store::{Collection, Snapshot, Store};
 
-use super::lines::{Checker, Entry, Line, Totals};
+use super::lines::{Checker, Entry, LONGEST_LINE, Line, Totals};
 use super::{TransferError, progress};
 
 /// Which collections.
@@ -22,14 +22,14 @@ pub struct Choice {
     pub collections: Vec<CollectionId>,
 }
 
-/// A collection of which a part is written.
+/// A collection that is written, or of which a part is.
 struct Begun {
-    account: AccountId,
-    id: CollectionId,
-    revision: i64,
+    /// Its first line: with the account, the name, the time of creation, the tags and the revision.
+    line: Vec<u8>,
     /// Where it begins in the file, and what had come before.
     offset: u64,
     before: Checker,
+    is_whole: bool,
     users: u64,
     last_face: Option<FaceId>,
 }
@@ -38,19 +38,27 @@ struct Begun {
 struct Written {
     checker: Checker,
     offset: u64,
-    whole: Vec<(AccountId, CollectionId)>,
-    begun: Option<Begun>,
+    collections: Vec<Begun>,
 }
 
 impl Written {
     fn nothing() -> Self {
-        Self { checker: Checker::new(), offset: 0, whole: Vec::new(), begun: None }
+        Self { checker: Checker::new(), offset: 0, collections: Vec::new() }
+    }
+
+    /// Forgets everything from the first collection on that is not what comes in its place now: another one, or one that has changed.
+    fn keep_what_is_right(&mut self, first_lines: &[Vec<u8>]) {
+        let right = self.collections.iter().zip(first_lines).take_while(|(begun, line)| begun.line == **line).count();
+        if let Some(wrong) = self.collections.drain(right..).next() {
+            (self.checker, self.offset) = (wrong.before, wrong.offset);
+        }
     }
 }
 
 /// Writes to a file, which gets its name when it is whole: until then `.part` is added to it, and an export that finds such a part goes on
 /// where it ends.
 pub async fn export_to_file(store: &Store, choice: &Choice, path: &Path) -> Result<Totals, TransferError> {
+    let mut chosen = Chosen::of(store, choice).await?;
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
@@ -59,33 +67,36 @@ pub async fn export_to_file(store: &Store, choice: &Choice, path: &Path) -> Resu
     // Vectors of faces are nobody else's business.
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.read(true).write(true).create(true).truncate(false).open(&part).map_err(fail)?;
+    file.try_lock().map_err(|error| fail(error.into()))?;
     let mut written = read_part(&file).map_err(fail)?;
-    let mut snapshot = store.snapshot().await?;
-    let collections = snapshot.collections().await?;
-    // What was begun and has changed since is written anew.
-    if let Some(begun) = written.begun.take_if(|begun| {
-        !collections
-            .iter()
-            .any(|now| (&now.account, &now.id, now.revision) == (&begun.account, &begun.id, begun.revision))
-    }) {
-        (written.checker, written.offset) = (begun.before, begun.offset);
+    if written.offset == 0 && !Line::header().to_bytes().starts_with(&beginning_of(&file).map_err(fail)?) {
+        return Err(fail(std::io::Error::other(
+            "this is no part of an export, and would be overwritten: move it away",
+        )));
     }
-    file.set_len(written.offset).map_err(fail)?;
-    file.seek(SeekFrom::Start(written.offset)).map_err(fail)?;
-    let writer = BufWriter::with_capacity(1 << 20, &file);
-    let place = part.display().to_string();
-    let totals = Writing { snapshot, out: writer, place, written }.write(collections, choice).await?;
+    written.keep_what_is_right(&chosen.first_lines);
+    chosen.written = written;
+    file.set_len(chosen.written.offset).map_err(fail)?;
+    file.seek(SeekFrom::Start(chosen.written.offset)).map_err(fail)?;
+    let totals = chosen.write(&file, &part.display().to_string()).await?;
     file.sync_all().map_err(fail)?;
     std::fs::rename(&part, path).map_err(fail)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
     Ok(totals)
 }
 
 /// Writes to a stream.
 pub async fn export_to_writer(store: &Store, choice: &Choice, out: impl Write) -> Result<Totals, TransferError> {
-    let mut snapshot = store.snapshot().await?;
-    let collections = snapshot.collections().await?;
-    let (place, written) = ("standard output".to_owned(), Written::nothing());
-    Writing { snapshot, out: BufWriter::new(out), place, written }.write(collections, choice).await
+    Chosen::of(store, choice).await?.write(out, "standard output").await
+}
+
+/// As much of a file as a header has.
+fn beginning_of(mut file: &File) -> std::io::Result<Vec<u8>> {
+    let mut beginning = Vec::new();
+    file.rewind()?;
+    file.take(Line::header().to_bytes().len() as u64).read_to_end(&mut beginning)?;
+    Ok(beginning)
 }
 
 /// What of an earlier export is whole: up to the first line that cannot be taken, most likely the last, of which a part is missing.
@@ -94,24 +105,26 @@ fn read_part(file: &File) -> std::io::Result<Written> {
     let (mut written, mut line) = (Written::nothing(), Vec::new());
     loop {
         line.clear();
-        if lines.read_until(b'\n', &mut line)? == 0 || line.last() != Some(&b'\n') {
+        if lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 || line.last() != Some(&b'\n') {
             return Ok(written);
         }
         let before = written.checker.clone();
-        match written.checker.take(&line) {
-            Ok(Entry::Header) => {}
-            Ok(Entry::Collection(founding, revision)) => {
-                let Founding { account, id, .. } = *founding;
-                let offset = written.offset;
-                written.begun = Some(Begun { account, id, revision, offset, before, users: 0, last_face: None });
-            }
-            Ok(Entry::User(_)) => written.begun.iter_mut().for_each(|begun| begun.users += 1),
-            Ok(Entry::Face(face)) => {
-                written.begun.iter_mut().for_each(|begun| begun.last_face = Some(face.face.face_id))
-            }
-            Ok(Entry::End) => written.whole.extend(written.begun.take().map(|begun| (begun.account, begun.id))),
-            // All of it is written but the name of the file: the last line is written again.
-            Ok(Entry::Complete) | Err(_) => {
+        let begun = written.collections.last_mut();
+        match (written.checker.take(&line), begun) {
+            (Ok(Entry::Header), _) => {}
+            (Ok(Entry::Collection(_)), _) => written.collections.push(Begun {
+                line: line.clone(),
+                offset: written.offset,
+                before,
+                is_whole: false,
+                users: 0,
+                last_face: None,
+            }),
+            (Ok(Entry::User(_)), Some(begun)) => begun.users += 1,
+            (Ok(Entry::Face(face)), Some(begun)) => begun.last_face = Some(face.face.face_id),
+            (Ok(Entry::End), Some(begun)) => begun.is_whole = true,
+            // Where everything is written but the name of the file, the last line is written again.
+            (Ok(_) | Err(_), _) => {
                 written.checker = before;
                 return Ok(written);
             }
@@ -120,78 +133,83 @@ fn read_part(file: &File) -> std::io::Result<Written> {
     }
 }
 
-struct Writing<W: Write> {
+/// The collections that are to be written, in one state of the store, and what of them is written.
+struct Chosen {
     snapshot: Snapshot,
-    out: BufWriter<W>,
-    place: String,
+    collections: Vec<Collection>,
+    first_lines: Vec<Vec<u8>>,
     written: Written,
 }
 
-impl<W: Write> Writing<W> {
-    async fn write(mut self, all: Vec<Collection>, choice: &Choice) -> Result<Totals, TransferError> {
-        let of_account = |collection: &Collection| choice.account.as_ref().is_none_or(|one| *one == collection.account);
-        let named =
-            |collection: &Collection| choice.collections.is_empty() || choice.collections.contains(&collection.id);
-        for name in &choice.collections {
-            if !all.iter().any(|collection| of_account(collection) && collection.id == *name) {
-                return Err(TransferError::NoCollection(name.as_str().to_owned()));
-            }
+impl Chosen {
+    async fn of(store: &Store, choice: &Choice) -> Result<Self, TransferError> {
+        let mut snapshot = store.snapshot().await?;
+        let mut collections = snapshot.collections().await?;
+        collections.retain(|collection| choice.account.as_ref().is_none_or(|one| *one == collection.account));
+        if let Some(missing) = choice.collections.iter().find(|id| !collections.iter().any(|one| one.id == **id)) {
+            return Err(TransferError::NoCollection(missing.to_string()));
         }
-        let chosen: Vec<Collection> = all.into_iter().filter(|one| of_account(one) && named(one)).collect();
+        collections.retain(|collection| choice.collections.is_empty() || choice.collections.contains(&collection.id));
+        let mut first_lines = Vec::new();
+        for collection in &collections {
+            first_lines.push(Line::collection(collection, &snapshot.tags(collection).await?).to_bytes());
+        }
+        Ok(Self { snapshot, collections, first_lines, written: Written::nothing() })
+    }
+
+    async fn write(mut self, out: impl Write, place: &str) -> Result<Totals, TransferError> {
+        let checker = self.written.checker;
+        let mut out = Output { place, checker, out: BufWriter::with_capacity(1 << 20, out) };
         if self.written.offset == 0 {
-            self.line(&Line::header())?;
+            out.line(&Line::header().to_bytes(), "the header")?;
         }
-        let bar = progress(Some(chosen.iter().map(|collection| collection.face_count as u64).sum()));
-        for collection in &chosen {
-            if self.written.whole.contains(&(collection.account.clone(), collection.id.clone())) {
-                bar.inc(collection.face_count as u64);
-                continue;
+        let bar = progress(Some(self.collections.iter().map(|collection| collection.face_count as u64).sum()));
+        let mut begun = self.written.collections.into_iter();
+        for (collection, first_line) in self.collections.iter().zip(&self.first_lines) {
+            let name = collection.id.as_str();
+            let (users_there, last_face) = match begun.next() {
+                Some(begun) if begun.is_whole => {
+                    bar.inc(collection.face_count as u64);
+                    continue;
+                }
+                Some(begun) => (begun.users, begun.last_face),
+                None => {
+                    out.line(first_line, name)?;
+                    (0, None)
+                }
+            };
+            if last_face.is_none() {
+                let mut users = pin!(self.snapshot.users(collection).skip(users_there as usize));
+                while let Some(user) = users.try_next().await? {
+                    out.line(&Line::User { user_id: user.as_str().to_owned() }.to_bytes(), name)?;
+                }
             }
-            self.collection(collection, &bar).await?;
+            let mut faces = pin!(self.snapshot.faces(collection, last_face));
+            while let Some(face) = faces.try_next().await? {
+                out.line(&Line::face(&face).to_bytes(), name)?;
+                bar.inc(1);
+            }
+            let end = out.checker.end().to_bytes();
+            out.line(&end, name)?;
         }
-        let totals = self.written.checker.totals();
-        self.line(&Line::Complete { collections: totals.collections })?;
-        self.out.flush().map_err(|source| TransferError::File { place: self.place.clone(), source })?;
+        let totals = out.checker.totals();
+        out.line(&Line::Complete { collections: totals.collections }.to_bytes(), "the end")?;
+        out.out.flush().map_err(|source| TransferError::File { place: place.to_owned(), source })?;
         bar.finish_and_clear();
         Ok(totals)
     }
-
-    async fn collection(&mut self, collection: &Collection, bar: &indicatif::ProgressBar) -> Result<(), TransferError> {
-        let is_it = |begun: &Begun| (&begun.account, &begun.id) == (&collection.account, &collection.id);
-        let begun = self.written.begun.take_if(|begun| is_it(begun));
-        if begun.is_none() {
-            let tags = self.snapshot.tags(collection).await?;
-            self.line(&Line::collection(collection, &tags))?;
-        }
-        let (users_there, last_face) = begun.map_or((0, None), |begun| (begun.users, begun.last_face));
-        let (place, checker, out) = (&self.place, &mut self.written.checker, &mut self.out);
-        if last_face.is_none() {
-            let (mut users, mut skip) = (pin!(self.snapshot.users(collection)), users_there);
-            while let Some(user) = users.try_next().await? {
-                if skip > 0 {
-                    skip -= 1;
-                    continue;
-                }
-                write_line(place, checker, out, &Line::User { user_id: user.as_str().to_owned() })?;
-            }
-        }
-        let mut faces = pin!(self.snapshot.faces(collection, last_face));
-        while let Some(face) = faces.try_next().await? {
-            write_line(place, checker, out, &Line::face(&face))?;
-            bar.inc(1);
-        }
-        let end = checker.end();
-        write_line(place, checker, out, &end)
-    }
-
-    fn line(&mut self, line: &Line) -> Result<(), TransferError> {
-        write_line(&self.place, &mut self.written.checker, &mut self.out, line)
-    }
 }
 
-/// Every line that is written is also read: what an import would refuse is found out now.
-fn write_line(place: &str, checker: &mut Checker, out: &mut impl Write, line: &Line) -> Result<(), TransferError> {
-    let bytes = line.to_bytes();
-    checker.take(&bytes).map_err(|reason| TransferError::Line { number: 0, reason })?;
-    out.write_all(&bytes).map_err(|source| TransferError::File { place: place.to_owned(), source })
+struct Output<'a, W: Write> {
+    place: &'a str,
+    checker: Checker,
+    out: BufWriter<W>,
+}
+
+impl<W: Write> Output<'_, W> {
+    /// Every line that is written is also read: what an import would refuse is found out now.
+    fn line(&mut self, bytes: &[u8], of: &str) -> Result<(), TransferError> {
+        self.checker.take(bytes).map_err(|reason| TransferError::Unfit { of: of.to_owned(), reason })?;
+        self.out.write_all(bytes).map_err(|source| TransferError::File { place: self.place.to_owned(), source })
+    }
 }

@@ -7,11 +7,19 @@ use base64_simd::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{BoundingBox, ExternalImageId, Face, IndexedFace, Percent, TagKey, TagValue, Tags, UserId};
+use crate::domain::{
+    BoundingBox, ExternalImageId, Face, IndexedFace, MAX_TAGS, Percent, TagKey, TagValue, Tags, UserId,
+};
 use crate::store::{Collection, Founding};
 
 /// Of this format.
 const VERSION: u32 = 1;
+
+/// No line is longer, in bytes: a collection has fifty tags of 384 characters at most, a face some hundred numbers.
+pub const LONGEST_LINE: u64 = 1 << 20;
+
+/// How far the length of a vector may be from one: that of a vector of 32-bit numbers that was divided by its length is nearer.
+const LENGTH_TOLERANCE: f64 = 1e-3;
 
 /// One line as it is in a file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,8 +136,8 @@ impl Line {
 pub enum Entry {
     /// The file begins.
     Header,
-    /// A collection begins; with its revision.
-    Collection(Box<Founding>, i64),
+    /// A collection begins.
+    Collection(Box<Founding>),
     /// A user of the collection that began.
     User(UserId),
     /// A face of the collection that began.
@@ -139,6 +147,9 @@ pub enum Entry {
     /// The file is whole.
     Complete,
 }
+
+/// From 1970 to 9999, in milliseconds: what a time of creation can be in a reply.
+const YEARS: std::ops::Range<i64> = 0..253_402_300_800_000;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,7 +173,13 @@ impl fmt::Display for Totals {
 enum Place {
     Start,
     Between,
-    Within { digest: Box<Sha256>, users: u64, faces: u64 },
+    /// `dimensions`: of its first face's vector.
+    Within {
+        digest: Box<Sha256>,
+        users: u64,
+        faces: u64,
+        dimensions: Option<usize>,
+    },
     Over,
 }
 
@@ -191,7 +208,7 @@ impl Checker {
 
     /// The end of the collection that began. There has to be one.
     pub fn end(&self) -> Line {
-        let Place::Within { digest, users, faces } = &self.place else { panic!("no collection has begun") };
+        let Place::Within { digest, users, faces, .. } = &self.place else { panic!("no collection has begun") };
         Line::End(end_of(digest, *users, *faces))
     }
 
@@ -207,23 +224,26 @@ impl Checker {
                 Err(format!("an export of version {version}; this program knows version {VERSION}"))
             }
             (Place::Between, Line::Collection(collection)) => {
-                let revision = collection.revision;
                 let founding = Box::new(collection.try_into()?);
                 let digest = Box::new(Sha256::new_with_prefix(line));
-                self.place = Place::Within { digest, users: 0, faces: 0 };
-                Ok(Entry::Collection(founding, revision))
+                self.place = Place::Within { digest, users: 0, faces: 0, dimensions: None };
+                Ok(Entry::Collection(founding))
             }
-            (Place::Within { digest, users, faces: 0 }, Line::User { user_id }) => {
+            (Place::Within { digest, users, faces: 0, .. }, Line::User { user_id }) => {
                 digest.update(line);
                 *users += 1;
                 Ok(Entry::User(user_id.try_into().map_err(|_| invalid("user_id"))?))
             }
-            (Place::Within { digest, faces, .. }, Line::Face(face)) => {
+            (Place::Within { digest, faces, dimensions, .. }, Line::Face(face)) => {
+                let face = IndexedFace::try_from(face)?;
+                if *dimensions.get_or_insert(face.embedding.len()) != face.embedding.len() {
+                    return Err("an embedding of another length than those before".to_owned());
+                }
                 digest.update(line);
                 *faces += 1;
-                Ok(Entry::Face(Box::new(face.try_into()?)))
+                Ok(Entry::Face(Box::new(face)))
             }
-            (Place::Within { digest, users, faces }, Line::End(written)) => {
+            (Place::Within { digest, users, faces, .. }, Line::End(written)) => {
                 let came = end_of(digest, *users, *faces);
                 if (written.users, written.faces) != (came.users, came.faces) {
                     return Err(format!(
@@ -270,6 +290,9 @@ impl TryFrom<CollectionLine> for Founding {
             let key = TagKey::try_from(key).map_err(|_| invalid("key of a tag"))?;
             Ok((key, TagValue::try_from(value).map_err(|_| invalid("value of a tag"))?))
         };
+        if line.tags.len() > MAX_TAGS || !YEARS.contains(&line.created_at_ms) {
+            return Err(invalid("number of tags or time of creation"));
+        }
         Ok(Self {
             account: line.account.parse()?,
             id: line.collection_id.try_into().map_err(|_| invalid("collection_id"))?,
@@ -287,8 +310,14 @@ impl TryFrom<FaceLine> for IndexedFace {
         let bytes = STANDARD.decode_to_vec(line.embedding).map_err(|_| invalid("base64 of an embedding"))?;
         let (numbers, rest) = bytes.as_chunks();
         let embedding: Vec<f32> = numbers.iter().map(|four| f32::from_le_bytes(*four)).collect();
-        if !rest.is_empty() || embedding.is_empty() || embedding.iter().any(|number| !number.is_finite()) {
+        let length = embedding.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
+        // Not a number is near to nothing.
+        let is_of_length_one = (length - 1.0).abs() <= LENGTH_TOLERANCE;
+        if !rest.is_empty() || !is_of_length_one {
             return Err(invalid("embedding"));
+        }
+        if !line.bounding_box.iter().all(|number| number.is_finite()) {
+            return Err(invalid("bounding_box"));
         }
         let [left, top, width, height] = line.bounding_box;
         let external_image_id = line.external_image_id.map(ExternalImageId::try_from).transpose();
@@ -357,7 +386,7 @@ mod tests {
     }
 
     fn within() -> Place {
-        Place::Within { digest: Box::default(), users: 0, faces: 0 }
+        Place::Within { digest: Box::default(), users: 0, faces: 0, dimensions: None }
     }
 
     #[test]
@@ -380,11 +409,27 @@ mod tests {
     }
 
     #[test]
+    fn the_vectors_of_a_collection_have_one_length() {
+        let mut checker = Checker::new();
+        lines()[..4].iter().for_each(|line| assert!(checker.take(line).is_ok()));
+        let Entry::Face(mut face) = Checker { place: within(), ..Checker::new() }.take(&lines()[3]).unwrap() else {
+            panic!()
+        };
+        face.embedding = vec![1.0, 0.0, 0.0];
+        assert!(checker.take(&Line::face(&face).to_bytes()).unwrap_err().contains("length"));
+    }
+
+    #[test]
     fn values_that_the_service_would_not_have_are_refused() {
         for (good, bad) in [
             ("\"me.jpg\"", "\"m e\""),
             ("01010101-0101", "01010101_0101"),
             ("mpkZP83MTL8=", "mpkZ"),
+            // Of length two, and no numbers at all.
+            ("mpkZP83MTL8=", "AAAAQAAAAAA="),
+            ("mpkZP83MTL8=", "AADAfwAAwH8="),
+            ("[0.1,0.2,0.3,0.4]", "[0.1,0.2,1e39,0.4]"),
+            ("\"created_at_ms\":1", "\"created_at_ms\":9223372036854775807"),
             ("people", "peo ple"),
             ("000000000000", "0"),
             ("\"version\":1", "\"version\":2"),

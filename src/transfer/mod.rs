@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::domain::Fault;
 
 pub use export::{Choice, export_to_file, export_to_writer};
-pub use import::{import_file, import_stream};
+pub use import::{Imported, import_file, import_stream};
 pub use lines::Totals;
 
 /// An export or an import that did not come to its end.
@@ -33,6 +33,14 @@ pub enum TransferError {
         /// Counted from one.
         number: u64,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// What the store holds is not what an import would take.
+    #[error("{of} cannot be exported: {reason}")]
+    Unfit {
+        /// A collection, most likely.
+        of: String,
+        /// What is wrong.
         reason: String,
     },
     /// The store refuses.

@@ -46,12 +46,23 @@ pub fn is_built_in() -> bool {
 /// The console's routes.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
+        .route("/", get(to_the_console))
         .route("/console", get(|| async { Redirect::permanent("/console/") }))
         .route("/console/", get(|headers: HeaderMap| async move { asset(PAGE, &headers) }))
         .route(
             "/console/{name}",
             get(|Path(name): Path<String>, headers: HeaderMap| async move { asset(&name, &headers) }),
         )
+}
+
+/// Whoever types the server's address into a browser wants to see something; anybody else who gets `/` gets the protocol's answer.
+async fn to_the_console(headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    if accepted.contains("text/html") {
+        Redirect::temporary("/console/").into_response()
+    } else {
+        super::router::unroutable().await
+    }
 }
 
 fn asset(name: &str, request: &HeaderMap) -> Response {

@@ -1,11 +1,14 @@
 //! The HTTP routes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
@@ -28,6 +31,8 @@ pub struct Front {
     pub service: Service,
     /// The gate.
     pub access: Access,
+    /// Whether requests that name another host than this machine are refused.
+    pub this_machine_only: bool,
     /// Whether browsers are given the console.
     pub console: bool,
     /// Rules for faults on demand, where those are enabled.
@@ -79,7 +84,31 @@ pub fn routes(front: Arc<Front>) -> Router {
         [] => routes,
         origins => routes.layer(cors(origins)),
     };
+    let routes =
+        if front.this_machine_only { routes.layer(middleware::from_fn(meant_for_this_machine)) } else { routes };
     routes.with_state(front)
+}
+
+/// Refuses a request for another host. Where nobody signs, what protects a server is that only this machine reaches it; but a page of
+/// any site, whose name its owner makes to mean 127.0.0.1, is to a browser on this machine a page of this very server (DNS rebinding).
+async fn meant_for_this_machine(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    if host.is_none_or(is_this_machine) {
+        return next.run(request).await;
+    }
+    tracing::warn!(
+        "a request named another host than this machine: REKOLLECT_AUTH=open lets such requests in, keys make them safe"
+    );
+    unroutable().await
+}
+
+/// Whether a Host header is an address, or a name that no name server is asked for.
+fn is_this_machine(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let name = name.to_ascii_lowercase();
+    address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
 }
 
 /// What a browser needs to be told before its page may call: which pages, and that every header an SDK sends is welcome.
@@ -167,7 +196,24 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
 }
 
 /// What the service's front answers to anything that is not its protocol.
-async fn unroutable() -> Response {
+pub(super) async fn unroutable() -> Response {
     let body = "<MissingAuthenticationTokenException>\n  <Message>Missing Authentication Token</Message>\n</MissingAuthenticationTokenException>\n";
     (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_this_machine;
+
+    #[test]
+    fn hosts_of_this_machine_are_addresses_and_localhost() {
+        for host in ["127.0.0.1:7350", "localhost", "LocalHost:7350", "s3.localhost:1", "[::1]:7350", "192.168.0.7"] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in
+            ["rebound.example:7350", "localhost.example", "127.0.0.1.example", "", "127.0.0.1@evil.example", "a b"]
+        {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
 }

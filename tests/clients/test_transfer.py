@@ -120,7 +120,7 @@ def test_a_stream_goes_from_store_to_store_beside_a_running_server(filled, make_
         succeed("import", "-", place=there, input=stream)
         assert {**told(server), "collections": None} == {**told(origin), "collections": None}
         # Once more changes nothing: what is there stays.
-        succeed("import", "-", place=there, input=stream)
+        assert b": 0 faces are new there" in succeed("import", "-", place=there, input=stream).stderr
         assert told(server)["faces"] == told(origin)["faces"]
         assert server.client.list_collections()["CollectionIds"] == [EMPTY, "own", PEOPLE]
 
@@ -158,18 +158,72 @@ def test_an_export_that_was_cut_off_goes_on(filled, tmp_path):
         assert (tmp_path / "cut.jsonl").read_bytes() == whole, length
 
 
-def test_a_collection_that_changed_since_is_written_anew(filled, make_place, tmp_path):
-    there, file = make_place("sqlite", "there"), tmp_path / "all.jsonl"
-    stream = succeed("export", "-", place=filled).stdout
-    succeed("import", "-", place=there, input=stream)
-    whole = succeed("export", "-", place=there).stdout
-    with there.serve() as server:
-        free = [face["FaceId"] for face in server.client.list_faces(CollectionId=PEOPLE)["Faces"] if not face.get("UserId")]
-        server.client.delete_faces(CollectionId=PEOPLE, FaceIds=free[:1])
-    (tmp_path / "all.jsonl.part").write_bytes(whole[: len(whole) - 1500])
-    succeed("export", file, place=there)
-    assert file.read_bytes() == succeed("export", "-", place=there).stdout
-    assert free[0].encode() not in file.read_bytes()
+@pytest.fixture
+def copy(filled, make_place):
+    """A store of one's own with what `filled` has, and an export of it."""
+    place = make_place("sqlite", "copy")
+    succeed("import", "-", place=place, input=succeed("export", "-", place=filled).stdout)
+    return place, succeed("export", "-", place=place).stdout
+
+
+def delete_a_face(client):
+    free = [face["FaceId"] for face in client.list_faces(CollectionId=PEOPLE)["Faces"] if not face.get("UserId")]
+    client.delete_faces(CollectionId=PEOPLE, FaceIds=free[:1])
+
+
+def make_anew(client):
+    """A collection of the same name with the same number of changes."""
+    revision = client.describe_collection(CollectionId=EMPTY)["FaceCount"]
+    assert revision == 0
+    client.delete_collection(CollectionId=EMPTY)
+    client.create_collection(CollectionId=EMPTY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        delete_a_face,
+        make_anew,
+        lambda client: client.create_collection(CollectionId="before"),
+        lambda client: client.create_collection(CollectionId="zebra"),
+        lambda client: client.delete_collection(CollectionId=EMPTY),
+        lambda client: client.tag_resource(
+            ResourceArn=client.describe_collection(CollectionId=PEOPLE)["CollectionARN"], Tags={"stage": "later"}
+        ),
+    ],
+    ids=["a face deleted", "made anew", "one before", "one behind", "one deleted", "a tag"],
+)
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_what_changed_since_an_export_was_cut_off_is_written_anew(copy, tmp_path, change, share):
+    place, whole = copy
+    with place.serve() as server:
+        change(server.client)
+    (tmp_path / "all.jsonl.part").write_bytes(whole[: int(share * len(whole))])
+    succeed("export", tmp_path / "all.jsonl", place=place)
+    assert (tmp_path / "all.jsonl").read_bytes() == succeed("export", "-", place=place).stdout
+
+
+def test_what_another_choice_left_behind_is_not_in_the_file(copy, tmp_path):
+    place, whole = copy
+    (tmp_path / "one.jsonl.part").write_bytes(whole[:-40])
+    succeed("export", tmp_path / "one.jsonl", "--collection", EMPTY, place=place)
+    assert (tmp_path / "one.jsonl").read_bytes() == succeed("export", "-", "--collection", EMPTY, place=place).stdout
+
+
+def test_other_files_and_other_exports_are_left_alone(filled, tmp_path):
+    (tmp_path / "all.jsonl.part").write_text("my notes")
+    refused = program("export", tmp_path / "all.jsonl", place=filled)
+    assert refused.returncode == 1 and b"no part of an export" in refused.stderr
+    assert (tmp_path / "all.jsonl.part").read_text() == "my notes"
+    missing = program("export", tmp_path / "none.jsonl", place=Place(tmp_path / "mistyped"))
+    assert missing.returncode == 1 and b"there is no store" in missing.stderr
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_a_line_without_an_end_is_not_read_to_its_end(filled, make_place):
+    endless = b'{"kind":"header","version":1}' + b" " * (64 << 20)
+    refused = program("import", "-", place=make_place("sqlite", "there"), input=endless)
+    assert refused.returncode == 1 and b"rekollect: line 2" in refused.stderr and b"column 1048576" in refused.stderr
 
 
 def test_one_collection_can_be_chosen(filled, tmp_path):

@@ -45,7 +45,7 @@ fn replies(mut connection: TcpStream) -> Vec<(u16, String)> {
 
 fn head(operation: &str, headers: &str) -> String {
     format!(
-        "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: RekognitionService.{operation}\r\nConnection: close\r\n{headers}\r\n\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: RekognitionService.{operation}\r\nConnection: close\r\n{headers}\r\n\r\n"
     )
 }
 

@@ -60,3 +60,31 @@ fn a_star_is_every_page() {
     let server = Server::start(Store::Sqlite, &["--cors-origins", "*"]).unwrap();
     assert_eq!(allowed(&preflight(&server, "https://anything.example")), Some("*"));
 }
+
+#[test]
+fn a_site_whose_name_was_made_to_mean_this_machine_is_refused() {
+    let list = |server: &Server, host: &str| {
+        let request = ureq::http::Request::post(&server.url)
+            .header("Host", host)
+            .header("X-Amz-Target", "RekognitionService.ListCollections");
+        server.send(request.body(b"{}".to_vec()).unwrap())
+    };
+    let port_of = |server: &Server| server.url.rsplit(':').next().unwrap().to_owned();
+    let server = Server::start(Store::Sqlite, &[]).unwrap();
+    assert_eq!(list(&server, "localhost:7350").status, 200);
+    let refused = list(&server, "rebound.example:7350");
+    assert_eq!(refused.status, 403);
+    assert!(!refused.text.contains("CollectionIds"), "{}", refused.text);
+    // Whoever opens a server in so many words has names of their own for it.
+    let open = Server::start(Store::Sqlite, &["--auth", "open"]).unwrap();
+    assert_eq!(list(&open, "rekollect:7350").status, 200);
+    // A page is known by its origin all the same: the container's port is published to whoever browses on that machine.
+    for (origin, status) in [
+        ("http://rebound.example:7350".to_owned(), 403),
+        ("null".to_owned(), 403),
+        (format!("http://127.0.0.1:{}", port_of(&open)), 200),
+        ("http://localhost:7350".to_owned(), 200),
+    ] {
+        assert_eq!(call(&open, &origin).status, status, "{origin}");
+    }
+}

@@ -48,7 +48,7 @@ fn an_acknowledged_change_outlives_clients_that_go_away() {
     server.collection("people");
     let deletion = json!({"CollectionId": "people", "FaceIds": ["00000000-0000-4000-8000-000000000000"]}).to_string();
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: RekognitionService.DeleteFaces\r\nContent-Length: {}\r\n\r\n{deletion}",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: RekognitionService.DeleteFaces\r\nContent-Length: {}\r\n\r\n{deletion}",
         deletion.len()
     );
     let address = server.url.strip_prefix("http://").unwrap();

@@ -97,7 +97,7 @@ fn clients_that_send_slowly_hold_up_nobody() {
     use std::io::Write;
     let server = Server::start(Store::Sqlite, &["--max-requests", "4", "--header-timeout", "1"]).unwrap();
     let address = server.url.strip_prefix("http://").unwrap();
-    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{";
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{";
     let slow: Vec<_> = (0..20)
         .map(|n| {
             let mut connection = std::net::TcpStream::connect(address).unwrap();

@@ -5,7 +5,7 @@ import { call, pages } from "../api";
 import { count, number, time } from "../format";
 import type { Reply } from "../operations";
 import { go, to } from "../router";
-import { Busy, Dialog, Empty, ErrorNote, Field, Heading, Pager, useTask } from "../ui/basics";
+import { Busy, Dialog, Empty, ErrorNote, Field, Heading, useShown, useTask } from "../ui/basics";
 import { Snippet } from "../ui/snippet";
 import { TagFields, tagsOf, type TagRow } from "../ui/tags";
 
@@ -13,8 +13,6 @@ const SIZE = 25;
 
 export default function Collections() {
   const list = useTask<string[]>();
-  const [filter, setFilter] = useState("");
-  const [page, setPage] = useState(0);
   const [creating, setCreating] = useState(false);
   const load = () =>
     list.run(async () => {
@@ -23,8 +21,7 @@ export default function Collections() {
       return found.sort((a, b) => a.localeCompare(b));
     });
   useEffect(() => void load(), []);
-  const matching = (list.value ?? []).filter((name) => name.toLowerCase().includes(filter.toLowerCase()));
-  const shown = matching.slice(page * SIZE, (page + 1) * SIZE);
+  const { matching, shown, field, pager } = useShown(list.value ?? [], SIZE, (name) => name);
   return (
     <div class="stack">
       <div class="title-row">
@@ -56,15 +53,7 @@ export default function Collections() {
         <div class="card flush">
           {list.value.length > 5 && (
             <div class="toolbar">
-              <Field
-                label="Filter by name"
-                type="search"
-                value={filter}
-                onValue={(text) => {
-                  setFilter(text);
-                  setPage(0);
-                }}
-              />
+              {field("Filter by name")}
             </div>
           )}
           <div class="scroll" role="region" aria-label="Collections" tabIndex={0}>
@@ -97,7 +86,7 @@ export default function Collections() {
             </table>
           </div>
           {matching.length === 0 && <p class="pad fine">No collection has that in its name.</p>}
-          <Pager page={page} size={SIZE} total={matching.length} onPage={setPage} of="collections" />
+          {pager("collections")}
         </div>
       )}
       <Snippet call={{ operation: "ListCollections", request: {} }} />

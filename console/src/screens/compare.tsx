@@ -22,14 +22,11 @@ export default function Compare() {
   const request = source &&
     target && { SourceImage: { Bytes: source }, TargetImage: { Bytes: target }, SimilarityThreshold: threshold, QualityFilter: filter };
   const run = () => request && task.run(() => call("CompareFaces", request));
-  useEffect(() => {
-    task.reset();
-    void run();
-  }, [source, target]);
+  useEffect(() => task.reset(), [source, target]);
   useEffect(() => {
     const soon = setTimeout(run, 200);
     return () => clearTimeout(soon);
-  }, [threshold, filter]);
+  }, [source, target, threshold, filter]);
   const reply = task.value;
   const matches = reply?.FaceMatches ?? [];
   const unmatched = reply?.UnmatchedFaces ?? [];

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../api";
 import { count, percent, words } from "../format";
 import { to } from "../router";
-import { Busy, Confirm, Dialog, Empty, ErrorNote, Field, Heading, Live, Pager, useTask } from "../ui/basics";
+import { Busy, Confirm, Dialog, Empty, ErrorNote, Field, Heading, Live, useShown, useTask } from "../ui/basics";
 import { FaceOf } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
 import type { Section } from "./collection";
@@ -28,8 +28,6 @@ interface Refused {
 
 export default function Faces({ collection, onChange }: Section) {
   const list = useTask<Loaded>();
-  const [filter, setFilter] = useState("");
-  const [page, setPage] = useState(0);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [asking, setAsking] = useState<"delete" | "associate">();
   const work = useTask<{ said: string; refused: Refused[] }>();
@@ -46,10 +44,7 @@ export default function Faces({ collection, onChange }: Section) {
     });
   useEffect(() => void load(false), []);
 
-  const matching = filter
-    ? faces.filter(({ ExternalImageId = "" }) => ExternalImageId.toLowerCase().includes(filter.toLowerCase()))
-    : faces;
-  const shown = matching.slice(page * SIZE, (page + 1) * SIZE);
+  const { filter, matching, shown, toFirstPage, field, pager } = useShown(faces, SIZE, ({ ExternalImageId = "" }) => ExternalImageId);
   const ids = [...chosen];
   const every = matching.length > 0 && matching.every(({ FaceId = "" }) => chosen.has(FaceId));
   const toggle = (faces: Face[], on: boolean) =>
@@ -61,7 +56,7 @@ export default function Faces({ collection, onChange }: Section) {
 
   const changed = () => {
     setChosen(new Set());
-    setPage(0);
+    toFirstPage();
     void load(false);
     onChange();
   };
@@ -120,15 +115,7 @@ export default function Faces({ collection, onChange }: Section) {
       {faces.length > 0 && (
         <div class="card flush">
           <div class="toolbar">
-            <Field
-              label="Filter by external image id"
-              type="search"
-              value={filter}
-              onValue={(text) => {
-                setFilter(text);
-                setPage(0);
-              }}
-            />
+            {field("Filter by external image id")}
             <div class="toolbar-end">
               <p class="fine">
                 {filter
@@ -202,7 +189,8 @@ export default function Faces({ collection, onChange }: Section) {
           {matching.length === 0 && (
             <p class="pad fine">No loaded face has that in its external image id.{token && " There are more to load."}</p>
           )}
-          <Pager page={page} size={SIZE} total={matching.length} onPage={setPage} of="faces" />
+          <p class="fine pad">The service keeps no photos: pictures are of those that this tab has indexed.</p>
+          {pager("faces")}
         </div>
       )}
       <Snippet call={{ operation: "ListFaces", request: { CollectionId: collection, MaxResults: FETCHED } }} />
@@ -290,7 +278,7 @@ function Associate({ faces, onUser, onClose }: { faces: number; onUser: (user: s
           onValue={setUser}
           required
           autofocus
-          hint="A user of this collection. Faces that are unlike those it has are refused."
+          hint="A user of this collection. Faces that are unlike those it has are refused; of a user without faces, none is."
         />
         <p class="actions end">
           <button type="button" onClick={onClose}>

@@ -304,7 +304,10 @@ function Detail({ item, collection, jump }: { item: Item; collection: string; ju
         )}
         {item.reply && (
           <p class="fine">
-            {item.reply.OrientationCorrection && `${words(item.reply.OrientationCorrection)}. `}Face model {item.reply.FaceModelVersion}.
+            {item.reply.OrientationCorrection &&
+              item.reply.OrientationCorrection !== "ROTATE_0" &&
+              `Lies turned: ${words(item.reply.OrientationCorrection)}. `}
+            Face model {item.reply.FaceModelVersion}.
           </p>
         )}
       </div>

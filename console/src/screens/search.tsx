@@ -258,9 +258,9 @@ function IdForm({ kind, id, onId }: { kind: "face" | "user"; id: string; onId: (
 function Matches({ found, collection, among, threshold }: { found: Found; collection: string; among: string; threshold: number }) {
   if (!found.matches.length) {
     return (
-      <Empty title="Nobody that similar">
+      <Empty title="Nobody else that similar">
         <p>
-          No {among === "users" ? "user" : "face"} of this collection reaches a similarity of {threshold}. A lower threshold shows what
+          No other {among === "users" ? "user" : "face"} of this collection reaches a similarity of {threshold}. A lower threshold shows what
           comes near.
         </p>
       </Empty>

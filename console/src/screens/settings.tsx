@@ -42,7 +42,7 @@ function Tags({ arn }: { arn: string }) {
   const before = kept.value ?? {};
   const now = tagsOf(rows);
   const changed = Object.fromEntries(Object.entries(now).filter(([key, value]) => before[key] !== value));
-  const gone = Object.keys(before).filter((key) => !(key in now));
+  const gone = Object.keys(before).filter((key) => !Object.hasOwn(now, key));
   const dirty = Object.keys(changed).length > 0 || gone.length > 0;
   const save = (event: Event) => {
     event.preventDefault();

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { call, pages } from "../api";
 import { count, short, words } from "../format";
 import { go, to } from "../router";
-import { Busy, Confirm, Empty, ErrorNote, Field, Heading, Live, Pager, useTask } from "../ui/basics";
+import { Busy, Confirm, Empty, ErrorNote, Field, Heading, Live, useShown, useTask } from "../ui/basics";
 import { FaceOf } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
 import type { Section } from "./collection";
@@ -25,8 +25,6 @@ export default function Users(props: Section) {
 function List({ collection, onChange }: Section) {
   const list = useTask<User[]>();
   const creation = useTask<string>();
-  const [filter, setFilter] = useState("");
-  const [page, setPage] = useState(0);
   const [name, setName] = useState("");
   const load = () =>
     list.run(async () => {
@@ -48,7 +46,7 @@ function List({ collection, onChange }: Section) {
     });
   };
   const users = list.value ?? [];
-  const matching = users.filter(({ id }) => id.toLowerCase().includes(filter.toLowerCase()));
+  const { shown, field, pager } = useShown(users, SIZE, ({ id }) => id);
   return (
     <div class="stack">
       <Heading level={2} unseen title={`Users - ${collection}`}>
@@ -72,15 +70,7 @@ function List({ collection, onChange }: Section) {
       {users.length > 0 && (
         <div class="card flush">
           <div class="toolbar">
-            <Field
-              label="Filter by user id"
-              type="search"
-              value={filter}
-              onValue={(text) => {
-                setFilter(text);
-                setPage(0);
-              }}
-            />
+            {field("Filter by user id")}
             <p class="fine">{count(users.length, "user")}</p>
           </div>
           <table>
@@ -94,7 +84,7 @@ function List({ collection, onChange }: Section) {
               </tr>
             </thead>
             <tbody>
-              {matching.slice(page * SIZE, (page + 1) * SIZE).map(({ id, status }) => (
+              {shown.map(({ id, status }) => (
                 <tr key={id}>
                   <th scope="row">
                     <a href={to(["collections", collection, "users", id])}>{id}</a>
@@ -111,7 +101,7 @@ function List({ collection, onChange }: Section) {
               ))}
             </tbody>
           </table>
-          <Pager page={page} size={SIZE} total={matching.length} onPage={setPage} of="users" />
+          {pager("users")}
         </div>
       )}
       <Snippet call={{ operation: "ListUsers", request: { CollectionId: collection, MaxResults: 500 } }} />

@@ -273,15 +273,15 @@ export function useTask<Value>() {
   const run = async (work: () => Promise<Value>) => {
     const turn = ++latest.current;
     // An answer to an earlier question must not replace the one to a later.
-    const settle = (next: typeof state) => turn === latest.current && setState(next);
+    const settle = (next: Partial<typeof state>) => turn === latest.current && setState((before) => ({ ...before, ...next, busy: false }));
     setState((before) => ({ ...before, error: undefined, busy: true }));
     try {
       const value = await work();
-      settle({ value, busy: false });
+      settle({ value });
       return value;
     } catch (error) {
+      settle({ error: error instanceof ServiceError ? error : new ServiceError({ name: "Error", message: String(error) }) });
       if (!(error instanceof ServiceError)) throw error;
-      settle({ error, busy: false });
       return undefined;
     }
   };
@@ -290,4 +290,30 @@ export function useTask<Value>() {
     setState({ busy: false });
   };
   return { ...state, run, reset };
+}
+
+/** What of a list is on show: a page at a time of those whose text has the filter's in it. */
+export function useShown<One>(all: One[], size: number, text: (one: One) => string) {
+  const [filter, setFilter] = useState("");
+  const [page, setPage] = useState(0);
+  const wanted = filter.toLowerCase();
+  const matching = all.filter((one) => text(one).toLowerCase().includes(wanted));
+  return {
+    filter,
+    matching,
+    shown: matching.slice(page * size, (page + 1) * size),
+    toFirstPage: () => setPage(0),
+    field: (label: string) => (
+      <Field
+        label={label}
+        type="search"
+        value={filter}
+        onValue={(text) => {
+          setFilter(text);
+          setPage(0);
+        }}
+      />
+    ),
+    pager: (of: string) => <Pager page={page} size={size} total={matching.length} onPage={setPage} of={of} />,
+  };
 }

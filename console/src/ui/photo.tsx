@@ -116,7 +116,7 @@ function Box({ mark, selected, onSelect }: { mark: Mark; selected: boolean; onSe
 const SIDE = 96;
 let decoding: Promise<void> = Promise.resolve();
 
-/** A small square of a photo: the face in the box, or the middle of the whole. It is drawn when it comes into view, and one photo is
+/** A small square of a photo: the face in the box, or of the whole what lies a little above the middle, where heads are. It is drawn when it comes into view, and one photo is
  * decoded at a time and apart from the page: as images they would hold it up, large as they are. */
 export function Crop({ file, box }: { file: File; box?: BoundingBox | undefined }) {
   const [canvas, setCanvas] = useState<HTMLCanvasElement | null>(null);
@@ -145,7 +145,7 @@ async function draw(canvas: HTMLCanvasElement, file: File, box: BoundingBox | un
   // A face with something around it; of a whole photo, what fits.
   const side = box ? 1.25 * Math.max(Width * image.width, Height * image.height) : Math.min(image.width, image.height);
   const left = (Left + Width / 2) * image.width - side / 2;
-  const top = (Top + Height / 2) * image.height - side / 2;
+  const top = box ? (Top + Height / 2) * image.height - side / 2 : 0.15 * (image.height - side);
   const context = canvas.getContext("2d");
   context?.clearRect(0, 0, SIDE, SIDE);
   context?.drawImage(image, left, top, side, side, 0, 0, SIDE, SIDE);
