@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -84,22 +84,39 @@ pub fn routes(front: Arc<Front>) -> Router {
         [] => routes,
         origins => routes.layer(cors(origins)),
     };
-    let routes =
-        if front.this_machine_only { routes.layer(middleware::from_fn(meant_for_this_machine)) } else { routes };
+    let routes = if front.access.is_signed() {
+        routes
+    } else {
+        routes.layer(middleware::from_fn_with_state(front.clone(), from_no_foreign_page))
+    };
     routes.with_state(front)
 }
 
-/// Refuses a request for another host. Where nobody signs, what protects a server is that only this machine reaches it; but a page of
-/// any site, whose name its owner makes to mean 127.0.0.1, is to a browser on this machine a page of this very server (DNS rebinding).
-async fn meant_for_this_machine(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    if host.is_none_or(is_this_machine) {
-        return next.run(request).await;
+/// Refuses what a page of another site sends. Where nobody signs, what protects a server is who reaches it, and every page in a browser
+/// that does, does. A page whose name its owner makes to mean this server's address is to that browser even a page of this very server
+/// (DNS rebinding): it is known by its name, in `Origin` and, where only this machine is to be served, in `Host`.
+async fn from_no_foreign_page(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
+    match foreign(&front, request.headers()) {
+        None => next.run(request).await,
+        Some(why) => {
+            tracing::warn!(why, "a request from elsewhere was refused");
+            unroutable().await
+        }
     }
-    tracing::warn!(
-        "a request named another host than this machine: REKOLLECT_AUTH=open lets such requests in, keys make them safe"
-    );
-    unroutable().await
+}
+
+/// Why a request is not from here, for the log.
+fn foreign(front: &Front, headers: &HeaderMap) -> Option<&'static str> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_listed = |origin: &str| front.cors_origins.iter().any(|listed| listed == "*" || listed == origin);
+    let is_near = |origin: &str| origin.split_once("://").is_some_and(|(_, host)| is_this_machine(host));
+    if text(header::ORIGIN).is_some_and(|origin| !is_near(origin) && !is_listed(origin)) {
+        Some("its Origin is a page of another site: REKOLLECT_CORS_ORIGINS lists those that may call")
+    } else if front.this_machine_only && text(header::HOST).is_some_and(|host| !is_this_machine(host)) {
+        Some("its Host is not this machine: REKOLLECT_AUTH=open lets such requests in, keys make them safe")
+    } else {
+        None
+    }
 }
 
 /// Whether a Host header is an address, or a name that no name server is asked for.
