@@ -15,7 +15,7 @@ use crate::store::{Collection, Founding};
 /// Of this format.
 const VERSION: u32 = 1;
 
-/// No line is longer, in bytes: a collection has fifty tags of 384 characters at most, a face some hundred numbers.
+/// No line is longer, in bytes: a collection has two hundred tags of 384 characters at most, a face some hundred numbers.
 pub const LONGEST_LINE: u64 = 1 << 20;
 
 /// How far the length of a vector may be from one: that of a vector of 32-bit numbers that was divided by its length is nearer.

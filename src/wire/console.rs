@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 
-/// What `make console` built; a build without it has no console.
+/// What `make build` made of the folder console/. A binary that was built without it has no console.
 #[derive(RustEmbed)]
 #[folder = "console/dist"]
 #[allow_missing = true]
