@@ -10,11 +10,13 @@
 mod transfer;
 mod users;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{Stream, StreamExt};
+use rustix::fs::Access;
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::query::Query;
@@ -137,12 +139,12 @@ pub enum After {
 /// The store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The data folder cannot be made or named.
+    /// The data folder cannot be made, written or named.
     #[error("cannot use the data folder {path}: {reason}")]
     DataDir {
         /// The folder.
         path: String,
-        /// What went wrong.
+        /// What went wrong, and what helps.
         reason: String,
     },
     /// A URL of another kind.
@@ -785,11 +787,38 @@ fn migrator<const N: usize>(steps: [(i64, &'static str, &'static str); N]) -> Mi
 fn sqlite_file(data_dir: &Path) -> Result<String, OpenError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let fail = |reason: String| OpenError::DataDir { path: data_dir.display().to_string(), reason };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| fail(e.to_string()))?;
-    let file = std::path::absolute(data_dir).map_err(|e| fail(e.to_string()))?.join(SQLITE_FILE);
+    let folder = std::path::absolute(data_dir).map_err(|e| fail(e.to_string()))?;
+    let unwritable = |path: &Path, error: &io::Error| fail(unwritable(&folder, path, error));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|e| unwritable(&folder, &e))?;
+    let file = folder.join(SQLITE_FILE);
     let mut options = std::fs::OpenOptions::new();
-    options.append(true).create(true).mode(0o600).open(&file).map_err(|e| fail(e.to_string()))?;
+    options.append(true).create(true).mode(0o600).open(&file).map_err(|e| unwritable(&file, &e))?;
+    // The log and the index of the database come and go beside it, so the folder has to be writable too.
+    rustix::fs::access(&folder, Access::WRITE_OK).map_err(|e| unwritable(&folder, &e.into()))?;
     file.to_str().map(str::to_owned).ok_or_else(|| fail("its name is not UTF-8".to_owned()))
+}
+
+/// Why a path of the data folder cannot be written, and what helps. In a container the folder is a volume, and who may write it is not
+/// seen from outside.
+fn unwritable(folder: &Path, path: &Path, error: &io::Error) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("give it to the server (chown -R {user}:{group} {})", folder.display())
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "mount a volume there that can be written".to_owned(),
+        _ => return format!("{error} ({})", path.display()),
+    };
+    // The nearest that is there: its owner is the one to ask.
+    let there = path.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?)));
+    let owner = there.map_or_else(String::new, |(path, data)| {
+        let (owner, group, mode) = (data.uid(), data.gid(), data.mode() & 0o7777);
+        format!("; {} belongs to user {owner} and group {group}, mode {mode:o}", path.display())
+    });
+    format!(
+        "{error}; this server runs as user {user} and group {group}{owner}; {advice}, or name another folder with --data-dir (REKOLLECT_DATA_DIR)"
+    )
 }
 
 fn sqlite_url(file: &str) -> String {
