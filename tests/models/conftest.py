@@ -50,7 +50,7 @@ def compact() -> Path:
 @pytest.fixture(scope="session")
 def accurate(compact: Path) -> Path:
     """The same for the `accurate` pack out of a mirror: tests do not ask its publishers."""
-    mirrors = [*os.environ.get("REKOLLECT_MODEL_MIRROR", "").split(":"), SOURCES, ROOT.parent / "shared/models/accurate"]
+    mirrors = [*os.environ.get("REKOLLECT_MODEL_MIRROR", "").split(":"), SOURCES]
     if not any((Path(folder) / "yunet_n_dynamic.onnx").is_file() for folder in mirrors if folder):
         pytest.skip("the accurate pack is in no mirror (REKOLLECT_MODEL_MIRROR)")
     done = run_setup("--pack", "accurate", "--sources", SOURCES)
