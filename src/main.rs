@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,13 +18,13 @@ use rekollect::{server, telemetry};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Serve(settings) => {
+        Command::Serve(settings) => without_reports().and_then(|()| {
             telemetry::init(settings.log_format);
             in_runtime(server::serve(*settings))
-        }
+        }),
         Command::Export(settings) => in_runtime(export(settings)),
         Command::Import(settings) => in_runtime(import(settings)),
-        Command::Models(ModelsDir { models_dir }) => models(&models_dir),
+        Command::Models(ModelsDir { models_dir }) => without_reports().and_then(|()| models(&models_dir)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rekollect", &mut std::io::stdout());
             Ok(())
@@ -47,6 +48,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Keeps ONNX Runtime from reporting to its maker: by itself it writes an id of the machine into the home folder and sends events.
+///
+/// The library decides when it is loaded, by this variable alone: its API's switch comes too late. A safe program cannot set a variable
+/// of its own, so it starts itself anew, in the same process.
+fn without_reports() -> Result<(), Box<dyn Error>> {
+    const SWITCH: &str = "ORT_DISABLE_TELEMETRY";
+    const OFF: &str = "1";
+    if std::env::var_os(SWITCH).is_some_and(|value| value == OFF) {
+        return Ok(());
+    }
+    let mut arguments = std::env::args_os();
+    let mut again = std::process::Command::new(std::env::current_exe()?);
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    Err(again.args(arguments).env(SWITCH, OFF).exec().into())
 }
 
 fn in_runtime(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {

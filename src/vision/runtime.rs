@@ -48,6 +48,7 @@ impl Runtime {
             return Err(fail("no such file".to_owned()));
         }
         let builder = ort::init_from(&path).map_err(|e| fail(e.to_string()))?;
+        // The switch below is not enough: main.rs has the rest.
         let environment = builder.with_name("rekollect").with_telemetry(false).build();
         Ok(Self { environment: environment.map_err(|e| fail(e.to_string()))? })
     }

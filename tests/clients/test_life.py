@@ -10,6 +10,7 @@ import stat
 import subprocess
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from servers import BINARY, Server
@@ -83,6 +84,22 @@ def test_the_licence_of_the_net_of_traits_is_told_once_unless_it_is_off(tmp_path
     with Server(tmp_path / "off", env={"REKOLLECT_ATTRIBUTE_MODEL": "off"}) as server:
         pass
     assert told not in server.log.read_text()
+
+
+@pytest.mark.parametrize("variable", [{}, {"ORT_DISABLE_TELEMETRY": "0"}], ids=["unset", "0"])
+def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path, photo, monkeypatch, variable):
+    """Left alone it writes an id of the machine below HOME, and sends events."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    with Server(tmp_path / "server", env={"HOME": str(home), **variable}) as server:
+        server.client.create_collection(CollectionId="people")
+        index(server.client, "people", photo("obama.jpg"))
+        time.sleep(1)
+        environment = Path(f"/proc/{server.process.pid}/environ")
+        if environment.exists():
+            assert b"\0ORT_DISABLE_TELEMETRY=1\0" in b"\0" + environment.read_bytes()
+    assert list(home.rglob("*")) == []
 
 
 def test_metrics_are_told_where_nobody_signs_or_where_that_is_wanted(tmp_path, photo):
