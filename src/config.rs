@@ -195,7 +195,7 @@ pub struct Settings {
     /// Most users of a collection.
     #[arg(long, env = "REKOLLECT_MAX_USERS", help_heading = heading::LIMITS, default_value = "10000000", value_parser = value_parser!(u32).range(1..))]
     pub max_users: u32,
-    /// Most pixels of an image. A worker that decodes one needs 3 bytes a pixel, 7 for CMYK and for transparency, about 9 for a progressive JPEG, 11 for a PNG of 16 bits.
+    /// Most pixels of an image. A worker that decodes one needs 3 bytes a pixel, 7 for a PNG with transparency, about 9 for a progressive JPEG, and up to 11 for a PNG of 16 bits or a progressive CMYK JPEG.
     #[arg(long, env = "REKOLLECT_MAX_PIXELS", help_heading = heading::LIMITS, default_value = "100000000", value_parser = value_parser!(u64).range(6400..))]
     pub max_pixels: u64,
     /// Images that may wait for a worker. Further calls get ThrottlingException at once.
