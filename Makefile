@@ -1,4 +1,4 @@
-# Everything a checkout can do, by one word each: `make help` lists them.
+# What can be done in a checkout. `make help` lists it.
 #
 # Needs a Rust toolchain, Python 3.10 or later with pip, and npm; reaches nothing but their package registries. Variables of the
 # server (REKOLLECT_*, DATABASE_URL) are passed through, further flags in ARGS.
@@ -11,6 +11,13 @@ PYTHON ?= python3
 ARGS ?=
 FUZZ_SECONDS ?= 60
 CARGO_DENY := 0.20.2
+IMAGE := rekollect
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# The first of these that works here builds the image (BUILDER=podman chooses). BUILD_ARGS are further arguments of its `build`.
+BUILDER ?= $(shell for each in docker podman buildah; do if $$each info > /dev/null 2>&1; then echo $$each; break; fi; done)
+ENGINE ?= $(BUILDER)
+# Of the two formats that podman and buildah write, only this one has room for a health check.
+FORMAT := $(if $(filter podman buildah,$(BUILDER)),--format docker)
 PACK := $(or $(REKOLLECT_PACK),compact)
 
 export REKOLLECT_MODELS_DIR ?= models
@@ -18,9 +25,8 @@ export REKOLLECT_TEST_PHOTOS ?= tests/photos
 export REKOLLECT_BIN ?= $(or $(CARGO_TARGET_DIR),target)/release/rekollect
 export REKOLLECT_RUST_CLIENT ?= $(or $(CARGO_TARGET_DIR),target)/clients/debug/rekollect-rust-client
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-ifneq ($(wildcard ../shared/fixtures),)
-export REKOLLECT_TEST_FIXTURES ?= ../shared/fixtures
-endif
+# ONNX Runtime in Python and in the unit tests would report to its maker. The server sees to it by itself.
+export ORT_DISABLE_TELEMETRY := 1
 
 NODE_MODULES := node_modules/.package-lock.json
 RUST_CLIENT := --manifest-path tests/clients/rust/Cargo.toml
@@ -30,7 +36,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability soak screenshots lint lint-images deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -54,12 +60,13 @@ setup: tools  ## ONNX Runtime and the weights of the pack
 test: build setup-tests setup-clients  ## Every test, on SQLite and Postgres, and the linters of Dockerfile and compose file
 	@set -eu -o pipefail; rm -rf $(LOGS); mkdir -p $(LOGS); export REKOLLECT_TEST_SKIPS="$$PWD/$(SKIPS)"; failed=; \
 	step() { name=$$1; shift; printf '\n== %s\n' "$$name"; "$$@" 2>&1 | tee "$(LOGS)/$$name.log" || failed="$$failed $$name"; }; \
-	if [ -z "$${REKOLLECT_MODEL_MIRROR:-}" ] && [ ! -d ../shared/models/accurate ] && [ ! -e "$$REKOLLECT_MODELS_DIR/yunet-n.onnx" ]; then \
+	if [ -z "$${REKOLLECT_MODEL_MIRROR:-}" ] && [ ! -e "$$REKOLLECT_MODELS_DIR/yunet-n.onnx" ]; then \
 	  echo 'pack accurate: its weights come from their publishers, whom tests do not ask (make setup REKOLLECT_PACK=accurate does, or name a mirror)' >> $(SKIPS); \
 	elif ! $(SETUP) --pack accurate; then echo 'pack accurate: the mirror does not have it whole' >> $(SKIPS); fi; \
 	step cargo $(TEST_PYTHON) tests/postgres.py -- cargo test --release --locked; \
 	step models $(TEST_PYTHON) -m pytest -rs --color=no tests/models; \
 	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/clients; \
+	step packaging $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/packaging; \
 	step images $(MAKE_COMMAND) --no-print-directory lint-images; \
 	printf '\n== skipped, and why\n'; \
 	{ sort -u $(SKIPS) 2> /dev/null || true; sed -n 's/^SKIPPED //p' $(LOGS)/*.log; } | sed 's/^/  /' | grep . || echo '  nothing'; \
@@ -72,7 +79,7 @@ setup-tests: tools .venv-test/installed
 	@printf '== photos for the tests\n'
 	@$(SETUP) --photos "$$REKOLLECT_TEST_PHOTOS"
 
-setup-clients: tools tests/clients/js/$(NODE_MODULES) tests/console/$(NODE_MODULES)
+setup-clients: tools tests/clients/js/$(NODE_MODULES) tests/console/$(NODE_MODULES) tests/packaging/$(NODE_MODULES)
 	@printf '== the client in Rust\n'
 	@cargo build --locked $(RUST_CLIENT) --target-dir "$(or $(CARGO_TARGET_DIR),target)/clients"
 
@@ -84,10 +91,22 @@ setup-clients: tools tests/clients/js/$(NODE_MODULES) tests/console/$(NODE_MODUL
 screenshots: build setup-tests setup-clients  ## The README's pictures of the console anew; needs Chromium
 	@REKOLLECT_SCREENSHOTS="$$PWD/docs/images" $(TEST_PYTHON) -m pytest -q tests/clients/test_console.py -k screenshots
 
-lint: tools lint-images console/$(NODE_MODULES)  ## Format, clippy, types of the console, Dockerfile and compose file
+image:  ## The container image `rekollect`, by docker, podman or buildah
+	@[ -n '$(BUILDER)' ] || { echo 'none of docker, podman and buildah works here: install one, or start its service'; exit 1; }
+	@revision=$$(git describe --always --abbrev=40 --exclude '*' --dirty 2> /dev/null || echo unknown); \
+	$(BUILDER) build $(FORMAT) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION="$$revision" \
+	  --build-arg SOURCE="$$(git config --get remote.origin.url || echo unknown)" $(BUILD_ARGS) .
+
+# Not a part of `make test`: it wants an engine, and a base image for each stage.
+test-image: image setup-tests  ## Build the image, run it as strictly as in production, and call it (ENGINE=docker when buildah built it)
+	@if [ '$(ENGINE)' != '$(BUILDER)' ]; then buildah push --quiet $(IMAGE) $(ENGINE)-daemon:$(IMAGE):latest; fi
+	REKOLLECT_TEST_ENGINE=$(ENGINE) $(TEST_PYTHON) -m pytest -rs --color=no tests/image
+
+lint: tools lint-images lint-workflows console/$(NODE_MODULES)  ## Format, clippy, types of the console, Dockerfile and compose file
 	cargo fmt --check
 	cargo fmt --check $(RUST_CLIENT)
 	cargo clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps
 	npm run --prefix console --silent check
 
 deny: tools  ## Licences, sources and double versions of every crate (ARGS=advisories asks the database of advisories, at its own host)
@@ -96,8 +115,15 @@ deny: tools  ## Licences, sources and double versions of every crate (ARGS=advis
 
 lint-images: .venv-test/installed
 	.venv-test/bin/hadolint Dockerfile
-	if [ -x .venv-test/bin/docker-compose ]; then .venv-test/bin/docker-compose --file docker-compose.yml config --quiet; \
-	else echo 'SKIPPED docker-compose.yml: the compose command line is packaged for Python 3.11 and later only'; fi
+	if [ -x .venv-test/bin/docker-compose ]; then \
+	  .venv-test/bin/docker-compose --file docker-compose.yml config --quiet; \
+	  env $$(sed -n 's/=$$/=x/p' .env.example) .venv-test/bin/docker-compose --file compose.production.yml config --quiet; \
+	  ! .venv-test/bin/docker-compose --file compose.production.yml --env-file /dev/null config --quiet 2> /dev/null; \
+	else echo 'SKIPPED the compose files: the compose command line is packaged for Python 3.11 and later only'; fi
+
+lint-workflows: .venv-test/installed
+	.venv-test/bin/actionlint
+	if command -v shellcheck > /dev/null; then shellcheck .ci/run .github/*.sh tests/image/*.sh; else echo 'SKIPPED scripts: there is no shellcheck'; fi
 
 accuracy: build .venv-test/installed  ## Accuracy on labelled pairs in the LFW layout: DIR=lfw [PAIRS=pairs.txt] [ENDPOINT=http://...]
 	@$(TEST_PYTHON) tests/accuracy.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") $(ARGS) -- \
@@ -163,7 +189,7 @@ fuzz: tools  ## Fuzz the parsers of requests, signatures, policies and images, a
 	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
 
 clean:  ## Remove what was built and fetched, but not data
-	rm -rf target .venv-test .venv-train .venv-models models/.cache models/runtime $(filter-out models/traits.onnx,$(wildcard models/*.onnx)) tests/photos tests/clients/js/node_modules tests/console/node_modules console/node_modules console/dist
+	rm -rf target .venv-test .venv-train .venv-models models/.cache models/runtime $(filter-out models/traits.onnx,$(wildcard models/*.onnx)) tests/photos tests/clients/js/node_modules tests/console/node_modules tests/packaging/node_modules console/node_modules console/dist
 
 tools:
 	@command -v cargo > /dev/null || { echo 'cargo is missing: install a Rust toolchain with rustup'; exit 1; }
