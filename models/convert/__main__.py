@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
-from . import faceapi, openvino_ir, tflite, yunet
+from . import faceapi, openvino_ir, sface, tflite, yunet
 
 CONVERTERS = {
     "yunet": yunet.convert,
     "mobilefacenet": tflite.convert_mobilefacenet,
     "openvino-ir": openvino_ir.convert,
+    "sface": sface.convert,
     "face-mesh": tflite.convert_face_mesh,
     "iris": tflite.convert_iris,
     "age-gender": faceapi.convert_age_gender,

@@ -48,6 +48,14 @@ def compact() -> Path:
 
 
 @pytest.fixture(scope="session")
+def standard(compact: Path) -> Path:
+    """The same for the `standard` pack."""
+    done = run_setup("--pack", "standard", "--sources", SOURCES)
+    assert done.returncode == 0, done.stderr
+    return MODELS
+
+
+@pytest.fixture(scope="session")
 def accurate(compact: Path) -> Path:
     """The same for the `accurate` pack out of a mirror: tests do not ask its publishers."""
     mirrors = [*os.environ.get("REKOLLECT_MODEL_MIRROR", "").split(":"), SOURCES]

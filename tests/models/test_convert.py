@@ -9,8 +9,10 @@ from conftest import infer
 pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("tflite", reason="the tflite reader is not installed")
 
-from convert import faceapi, prelu  # noqa: E402
+import onnx  # noqa: E402
+from convert import faceapi, prelu, sface  # noqa: E402
 from convert.graph import Graph, float_tensor, same_padding  # noqa: E402
+from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 CHANNELS = 4
 
@@ -122,3 +124,103 @@ def test_a_face_api_weight_without_a_layer_is_an_error():
 )
 def test_same_padding_puts_the_odd_pixel_last(size, kernel, stride, dilation, pads):
     assert same_padding(size, kernel, stride, dilation) == pads
+
+
+# --- SFace ---
+
+
+def quantized(rng, name: str, shape: list[int], block: int) -> tuple[list, list]:
+    """Nodes and constants of a weight in 8 bits whose last axis has blocks, and which is reshaped if it is a kernel."""
+    rows, numbers = shape[0], int(np.prod(shape[1:]))
+    constants = {
+        f"{name}.quantized": rng.integers(-128, 128, (rows, numbers)).astype(np.int8),
+        f"{name}.scales": rng.uniform(0.001, 0.01, (rows, numbers // block)).astype(np.float32),
+        f"{name}.zero": rng.integers(-9, 9, (rows, numbers // block)).astype(np.int8),
+        f"{name}.shape": np.array(shape, np.int64),
+    }
+    parts = [f"{name}.quantized", f"{name}.scales", f"{name}.zero"]
+    nodes = [
+        onnx.helper.make_node("DequantizeLinear", parts, [f"{name}.flat"], axis=1, block_size=block),
+        onnx.helper.make_node("Reshape", [f"{name}.flat", f"{name}.shape"], [name]),
+    ]
+    return nodes, [onnx.numpy_helper.from_array(value, key) for key, value in constants.items()]
+
+
+def normalization(rng, x: str, name: str, channels: int) -> tuple[list, list]:
+    numbers = {part: rng.uniform(0.5, 2.0, channels).astype(np.float32) for part in ("gamma", "beta", "mean", "variance")}
+    node = onnx.helper.make_node("BatchNormalization", [x, *(f"{name}.{part}" for part in numbers)], [name], epsilon=0.1)
+    return [node], [onnx.numpy_helper.from_array(value, f"{name}.{part}") for part, value in numbers.items()]
+
+
+def like_sface(mean: float = 127.5, block: int = 9, normalized_first: bool = False) -> onnx.ModelProto:
+    """Everything that the published graph has, on 5 x 5 pixels."""
+    rng = np.random.default_rng(6)
+    make, value = onnx.helper.make_node, onnx.numpy_helper.from_array
+    parts = [
+        quantized(rng, "w1", [4, 3, 3, 3], block),
+        quantized(rng, "w2", [4, 1, 3, 3], 9),
+        quantized(rng, "w3", [6, 100], 25),
+        (
+            [make("Sub", ["data", "mean"], ["centred"]), make("Mul", ["centred", "scale"], ["scaled"])],
+            [value(np.array([mean], np.float32), "mean"), value(np.array([0.0078125], np.float32), "scale")],
+        ),
+        normalization(rng, "scaled", "early", 3) if normalized_first else ([], []),
+        ([make("Conv", ["early" if normalized_first else "scaled", "w1"], ["c1"], group=1, kernel_shape=[3, 3], pads=[1] * 4)], []),
+        normalization(rng, "c1", "n1", 4),
+        ([make("PRelu", ["n1", "s1"], ["p1"])], [value(rng.uniform(-1, 2, (4, 1, 1)).astype(np.float32), "s1")]),
+        ([make("Conv", ["p1", "w2"], ["c2"], group=4, kernel_shape=[3, 3], pads=[1] * 4)], []),
+        normalization(rng, "c2", "n2", 4),
+        ([make("PRelu", ["n2", "s2"], ["p2"])], [value(rng.uniform(-1, 2, (4, 1, 1)).astype(np.float32), "s2")]),
+        normalization(rng, "p2", "n3", 4),
+        ([make("Dropout", ["n3"], ["d"]), make("Flatten", ["d"], ["f"])], []),
+        (
+            [make("Gemm", ["f", "w3", "b3"], ["g"], alpha=1.0, beta=1.0, transA=0, transB=1)],
+            [value(rng.normal(size=6).astype(np.float32), "b3")],
+        ),
+        normalization(rng, "g", "out", 6),
+    ]
+    nodes = [node for part, _ in parts for node in part]
+    constants = [constant for _, part in parts for constant in part]
+    shadows = [onnx.helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in constants]
+    image, output = float_tensor("data", [1, 3, 5, 5]), float_tensor("out", [1, 6])
+    graph = onnx.helper.make_graph(nodes, "published", [image, *shadows], [output], constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
+    model.ir_version = 10
+    return model
+
+
+def convert_sface(folder, model: onnx.ModelProto) -> onnx.ModelProto:
+    onnx.save(model, folder / "published.onnx")
+    return sface.convert(folder / "published.onnx")
+
+
+def test_sface_keeps_the_function(tmp_path):
+    published = like_sface()
+    made = convert_sface(tmp_path, published)
+    assert {node.op_type for node in made.graph.node} == {"Conv", "Relu", "Add", "Flatten"}
+    assert [value.name for value in made.graph.input] == ["input"]
+    images = np.random.default_rng(7).uniform(0, 255, (3, 3, 5, 5)).astype(np.float32)
+    ours = infer(made.SerializeToString(), (images - 127.5) / 128)["embedding"]
+    reference = ReferenceEvaluator(published)
+    theirs = np.concatenate([reference.run(["out"], {"data": image[None]})[0] for image in images])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+def test_an_sface_with_a_branch_is_an_error(tmp_path):
+    model = like_sface()
+    model.graph.node.append(onnx.helper.make_node("Relu", ["p1"], ["branch"]))
+    with pytest.raises(ValueError, match="not a chain"):
+        convert_sface(tmp_path, model)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"mean": 128.0}, "Sub is not the known pre-processing"),
+        ({"block": 8}, "a block that is not full"),
+        ({"normalized_first": True}, "BatchNormalization before a convolution"),
+    ],
+)
+def test_an_sface_of_another_make_is_an_error(tmp_path, changed, message):
+    with pytest.raises(ValueError, match=message):
+        convert_sface(tmp_path, like_sface(**changed))
