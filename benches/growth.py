@@ -22,7 +22,7 @@ import photos
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
 from servers import Server, rekognition  # noqa: E402
 
-DIMENSIONS = {"compact": 192, "accurate": 256}
+DIMENSIONS = {"standard": 128, "compact": 192, "accurate": 256}
 COLLECTION = "growth"
 CALLS = 60
 WARM_UP = 5

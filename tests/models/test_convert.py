@@ -130,7 +130,7 @@ def test_same_padding_puts_the_odd_pixel_last(size, kernel, stride, dilation, pa
 
 
 def quantized(rng, name: str, shape: list[int], block: int) -> tuple[list, list]:
-    """Nodes and constants of a weight in 8 bits whose last axis has blocks, and which is reshaped if it is a kernel."""
+    """Nodes and constants of a weight in 8 bits with blocks; a kernel is reshaped, a matrix is not."""
     rows, numbers = shape[0], int(np.prod(shape[1:]))
     constants = {
         f"{name}.quantized": rng.integers(-128, 128, (rows, numbers)).astype(np.int8),
@@ -139,10 +139,10 @@ def quantized(rng, name: str, shape: list[int], block: int) -> tuple[list, list]
         f"{name}.shape": np.array(shape, np.int64),
     }
     parts = [f"{name}.quantized", f"{name}.scales", f"{name}.zero"]
-    nodes = [
-        onnx.helper.make_node("DequantizeLinear", parts, [f"{name}.flat"], axis=1, block_size=block),
-        onnx.helper.make_node("Reshape", [f"{name}.flat", f"{name}.shape"], [name]),
-    ]
+    flat = f"{name}.flat" if len(shape) > 2 else name
+    nodes = [onnx.helper.make_node("DequantizeLinear", parts, [flat], axis=1, block_size=block)]
+    if flat != name:
+        nodes.append(onnx.helper.make_node("Reshape", [flat, f"{name}.shape"], [name]))
     return nodes, [onnx.numpy_helper.from_array(value, key) for key, value in constants.items()]
 
 
@@ -153,13 +153,13 @@ def normalization(rng, x: str, name: str, channels: int) -> tuple[list, list]:
 
 
 def like_sface(mean: float = 127.5, block: int = 9, normalized_first: bool = False) -> onnx.ModelProto:
-    """Everything that the published graph has, on 5 x 5 pixels."""
+    """Everything that the published graph has, on 4 x 4 pixels."""
     rng = np.random.default_rng(6)
     make, value = onnx.helper.make_node, onnx.numpy_helper.from_array
     parts = [
         quantized(rng, "w1", [4, 3, 3, 3], block),
         quantized(rng, "w2", [4, 1, 3, 3], 9),
-        quantized(rng, "w3", [6, 100], 25),
+        quantized(rng, "w3", [6, 64], 16),
         (
             [make("Sub", ["data", "mean"], ["centred"]), make("Mul", ["centred", "scale"], ["scaled"])],
             [value(np.array([mean], np.float32), "mean"), value(np.array([0.0078125], np.float32), "scale")],
@@ -182,7 +182,7 @@ def like_sface(mean: float = 127.5, block: int = 9, normalized_first: bool = Fal
     nodes = [node for part, _ in parts for node in part]
     constants = [constant for _, part in parts for constant in part]
     shadows = [onnx.helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in constants]
-    image, output = float_tensor("data", [1, 3, 5, 5]), float_tensor("out", [1, 6])
+    image, output = float_tensor("data", [1, 3, 4, 4]), float_tensor("out", [1, 6])
     graph = onnx.helper.make_graph(nodes, "published", [image, *shadows], [output], constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
     model.ir_version = 10
@@ -194,16 +194,18 @@ def convert_sface(folder, model: onnx.ModelProto) -> onnx.ModelProto:
     return sface.convert(folder / "published.onnx")
 
 
-def test_sface_keeps_the_function(tmp_path):
-    published = like_sface()
+@pytest.mark.parametrize("normalized_first", [False, True])
+def test_sface_keeps_the_function(tmp_path, normalized_first):
+    published = like_sface(normalized_first=normalized_first)
     made = convert_sface(tmp_path, published)
-    assert {node.op_type for node in made.graph.node} == {"Conv", "Relu", "Add", "Flatten"}
+    assert {node.op_type for node in made.graph.node} == {"Conv", "Relu", "Add", "Flatten", "MatMulNBits"}
     assert [value.name for value in made.graph.input] == ["input"]
-    images = np.random.default_rng(7).uniform(0, 255, (3, 3, 5, 5)).astype(np.float32)
+    images = np.random.default_rng(7).uniform(0, 255, (3, 3, 4, 4)).astype(np.float32)
     ours = infer(made.SerializeToString(), (images - 127.5) / 128)["embedding"]
     reference = ReferenceEvaluator(published)
     theirs = np.concatenate([reference.run(["out"], {"data": image[None]})[0] for image in images])
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+    # The last layer rounds what it reads to 8 bits; a fold that went wrong moves the numbers by as much as they are.
+    np.testing.assert_allclose(ours, theirs, atol=0.02 * np.abs(theirs).max())
 
 
 def test_an_sface_with_a_branch_is_an_error(tmp_path):
@@ -218,7 +220,6 @@ def test_an_sface_with_a_branch_is_an_error(tmp_path):
     [
         ({"mean": 128.0}, "Sub is not the known pre-processing"),
         ({"block": 8}, "a block that is not full"),
-        ({"normalized_first": True}, "BatchNormalization before a convolution"),
     ],
 )
 def test_an_sface_of_another_make_is_an_error(tmp_path, changed, message):

@@ -117,10 +117,10 @@ def run_dequantizing(source: Path, images: np.ndarray) -> np.ndarray:
     return np.concatenate([session.run(["fc1"], {"data": image[None] * 128 + 127.5})[0] for image in images])
 
 
-def assert_same_embeddings(ours: np.ndarray, theirs: np.ndarray) -> None:
+def assert_same_embeddings(ours: np.ndarray, theirs: np.ndarray, tolerance: float = 1e-3) -> None:
     assert ours.shape == theirs.shape
     assert cosine(ours, theirs).min() > 0.99999
-    assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
+    assert np.abs(ours - theirs).max() < tolerance * np.abs(theirs).max()
 
 
 def test_mobilefacenet_agrees_with_the_published_file(compact, manifest):
@@ -132,7 +132,9 @@ def test_mobilefacenet_agrees_with_the_published_file(compact, manifest):
 def test_sface_agrees_with_the_published_file(standard, manifest):
     images = np.concatenate([noise(2, 3, 112, 112, low=-1, high=1), aligned(manifest, "standard", standard)])
     ours = infer(standard / "sface.onnx", images)["embedding"]
-    assert_same_embeddings(ours, run_dequantizing(SOURCES / "face_recognition_sface_2021dec_int8bq.onnx", images))
+    theirs = run_dequantizing(SOURCES / "face_recognition_sface_2021dec_int8bq.onnx", images)
+    # The last layer rounds what it reads to 8 bits.
+    assert_same_embeddings(ours, theirs, tolerance=5e-3)
 
 
 def test_0095_agrees_with_the_published_file(accurate, manifest):
