@@ -1,4 +1,4 @@
-//! One function an operation: typed request in, typed reply or [`Fault`](crate::domain::Fault) out. No HTTP, no JSON, no SQL.
+//! One function an operation: typed request in, typed reply or [`Fault`] out. No HTTP, no JSON, no SQL.
 
 mod collections;
 mod compare_faces;

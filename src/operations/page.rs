@@ -21,7 +21,7 @@ const TAG: usize = 16;
 /// Which page of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
-    /// Items wanted, at most [`MAX_RESULTS`]; absent or zero is [`DEFAULT_RESULTS`].
+    /// Items wanted, at most `MAX_RESULTS`; absent or zero is `DEFAULT_RESULTS`.
     pub max_results: Option<u32>,
     /// The token that the page before gave out.
     pub next_token: Option<String>,

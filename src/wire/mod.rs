@@ -1,8 +1,8 @@
 //! The AWS JSON 1.1 protocol over HTTP: the only rooms that know either.
 //!
-//! A request's way: [`router`] → [`dispatch`] (target, one log line) → [`body`] → [`access`](crate::access) (whose signature) → [`shapes`]
-//! (JSON to typed members) → [`validation`] (members to parsed values) → [`access`](crate::access) again (right and rate) → an operation
-//! → [`shapes`] again, or [`errors`].
+//! A request's way: [`router`] → `dispatch` (target, one log line) → `body` → [`access`](crate::access) (whose signature) → `shapes`
+//! (JSON to typed members) → `validation` (members to parsed values) → [`access`](crate::access) again (right and rate) → an operation
+//! → `shapes` again, or [`errors`].
 
 mod body;
 pub mod console;
