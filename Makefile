@@ -36,7 +36,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -102,9 +102,13 @@ test-image: image setup-tests  ## Build the image, run it as strictly as in prod
 	@if [ '$(ENGINE)' != '$(BUILDER)' ]; then buildah push --quiet $(IMAGE) $(ENGINE)-daemon:$(IMAGE):latest; fi
 	REKOLLECT_TEST_ENGINE=$(ENGINE) $(TEST_PYTHON) -m pytest -rs --color=no tests/image
 
+test-containers: setup-tests  ## The examples with testcontainers, in a Docker engine that has the image (ONLY=testcontainers_in_python)
+	$(TEST_PYTHON) -m pytest -rs --color=no tests/clients/test_examples.py -k "$(or $(ONLY),testcontainers_in)"
+
 lint: tools lint-images lint-workflows console/$(NODE_MODULES)  ## Format, clippy, types of the console, Dockerfile and compose file
 	cargo fmt --check
 	cargo fmt --check $(RUST_CLIENT)
+	cargo fmt --check --manifest-path examples/testcontainers-rust/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps
 	npm run --prefix console --silent check

@@ -29,6 +29,8 @@ MOST_FACES = 4096
 NO_FACE = -1.0
 FALSE_ACCEPT_RATES = [1e-2, 1e-3, 1e-4]
 PICTURES = {".jpg", ".jpeg", ".png"}
+TOO_FEW = """too few pairs. The threshold for one fold is set on the others, so two folds need pairs of one person and pairs of two people.
+Four people with two photos each are enough (DIR/Name/Name_0001.jpg), or a pairs.txt with two folds."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Pair:
 def main():
     options = parse_options()
     pairs = pairs_from_file(options.folder, options.pairs) if options.pairs else pairs_from_folder(options.folder)
-    if len({pair.same for pair in pairs}) < 2:
-        sys.exit(f"{options.folder}: need pairs of one person and pairs of two people (DIR/Name/Name_0001.jpg)")
+    if len({pair.fold for pair in pairs if pair.same} & {pair.fold for pair in pairs if not pair.same}) < 2:
+        sys.exit(f"{options.pairs or options.folder}: {TOO_FEW}")
     missing = next((path for pair in pairs for path in (pair.left, pair.right) if not path.exists()), None)
     if missing:
         sys.exit(f"{missing}: named by the pairs, but not there")
@@ -183,6 +185,8 @@ def accuracy(scores, same, threshold):
 def best_threshold(scores, same):
     """In the middle of the widest stretch between two scores that no other threshold beats."""
     edges = numpy.unique(scores)
+    if len(edges) == 1:  # photos without a face, most likely: no threshold tells them apart, and this one lets nobody through
+        return edges[0] + 1
     candidates = (edges[1:] + edges[:-1]) / 2
     right = numpy.searchsorted(numpy.sort(scores[~same]), candidates) - numpy.searchsorted(numpy.sort(scores[same]), candidates)
     best = numpy.flatnonzero(right == right.max())

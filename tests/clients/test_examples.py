@@ -19,7 +19,14 @@ from test_scenario import HERE, command_of
 EXAMPLES = ROOT / "examples"
 PYTHON, JAVASCRIPT = EXAMPLES / "photo-app-python", EXAMPLES / "photo-app-javascript"
 KEY = ("photo-app", "only-for-these-tests")
+PYTEST, CONTAINER_PYTHON, CONTAINER_RUST = EXAMPLES / "pytest", EXAMPLES / "testcontainers-python", EXAMPLES / "testcontainers-rust"
 COMPOSE = ROOT / ".venv-test/bin/docker-compose"
+COMPOSE_FILES = [
+    PYTHON / "docker-compose.yml",
+    JAVASCRIPT / "docker-compose.yml",
+    ROOT / "docker-compose.yml",
+    ROOT / "compose.production.yml",
+]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,7 @@ def run(command, folder, server, moto, photos):
 
 
 def copy_of(example, tmp_path):
-    ignored = shutil.ignore_patterns("node_modules", "__pycache__", ".pytest_cache")
+    ignored = shutil.ignore_patterns("node_modules", "target", "__pycache__", ".pytest_cache")
     return shutil.copytree(example, tmp_path / example.name, ignore=ignored)
 
 
@@ -113,8 +120,10 @@ def test_the_photo_app_in_javascript(server, moto, photos, tmp_path):
 
 def test_the_examples_pin_what_the_tests_have():
     """So that what is tested here is what somebody who follows a README gets."""
-    for line in (PYTHON / "requirements.txt").read_text().split():
-        assert f"\n{line} \\\n" in (ROOT / "tests/requirements.txt").read_text(), line
+    ours = (ROOT / "tests/requirements.txt").read_text()
+    for example in (PYTHON, PYTEST, CONTAINER_PYTHON):
+        for line in (example / "requirements.txt").read_text().split():
+            assert f"\n{line} \\\n" in ours, f"{example.name}: {line}"
     ours, theirs = (json.loads((folder / "package-lock.json").read_text())["packages"] for folder in (HERE / "js", JAVASCRIPT))
     wanted = json.loads((JAVASCRIPT / "package.json").read_text())["dependencies"]
     assert ours.pop("")["dependencies"] == theirs.pop("")["dependencies"] == wanted
@@ -122,16 +131,19 @@ def test_the_examples_pin_what_the_tests_have():
     assert not any("resolved" in package for package in theirs.values())
 
 
-@pytest.mark.parametrize("example", [PYTHON, JAVASCRIPT], ids=lambda example: example.name)
-def test_a_compose_file_is_valid_and_names_settings_that_there_are(example):
-    text = (example / "docker-compose.yml").read_text()
+@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: f"{path.parent.name}-{path.stem}" if path.parent != ROOT else path.stem)
+def test_a_compose_file_is_valid_and_names_settings_that_there_are(path):
+    text = path.read_text()
     known = subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True, check=True).stdout
-    for name in set(re.findall(r"\b(?:REKOLLECT_\w+|DATABASE_URL)(?=:)", text)):
+    named = set(re.findall(r"\b(?:REKOLLECT_\w+|DATABASE_URL)(?=:)", text))
+    assert named, "it tells the server nothing"
+    for name in named:
         assert re.search(rf"\[env: {name}\b", known), name
     if not COMPOSE.exists():
         pytest.skip("the compose command line is packaged for Python 3.11 and later only")
-    environment = {"PATH": os.environ["PATH"], "PHOTOS": str(PHOTOS)}
-    command = [COMPOSE, "--file", example / "docker-compose.yml", "config", "--format", "json"]
+    wanted = re.findall(r"^(\w+)=$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    environment = {"PATH": os.environ["PATH"], "PHOTOS": str(PHOTOS)} | dict.fromkeys(wanted, "x")
+    command = [COMPOSE, "--file", path, "config", "--format", "json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     services = json.loads(done.stdout)["services"]
@@ -139,3 +151,44 @@ def test_a_compose_file_is_valid_and_names_settings_that_there_are(example):
         for needed, condition in service.get("depends_on", {}).items():
             assert condition["condition"] == "service_healthy"
             assert "healthcheck" in services[needed] or services[needed]["image"] == "rekollect", "the image has a check of its own"
+
+
+def test_the_readme_shows_the_compose_file_that_there_is():
+    shown = re.search(r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+    assert shown == re.sub(r"^ *#.*\n", "", (ROOT / "docker-compose.yml").read_text(), flags=re.MULTILINE)
+
+
+def plain(command, example, tmp_path, photo, **settings):
+    """What the tests of an example say that start their own server."""
+    (tmp_path / "ada.jpg").write_bytes(photo("obama.jpg"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "REKOLLECT_", "PYTEST_"))}
+    environment |= {"PHOTO": str(tmp_path / "ada.jpg"), "AWS_CONFIG_FILE": os.devnull, **settings}
+    done = subprocess.run(command, cwd=copy_of(example, tmp_path), env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_fixtures_for_pytest(photo, tmp_path):
+    settings = {"REKOLLECT_BIN": str(BINARY), "REKOLLECT_MODELS_DIR": str(ROOT / "models")}
+    told = plain([sys.executable, "-m", "pytest", "--rootdir", ".", "--color=no"], PYTEST, tmp_path, photo, **settings)
+    assert re.search(r"= 2 passed in ", told), told
+
+
+@pytest.fixture(scope="module")
+def image():
+    docker = shutil.which("docker") or pytest.skip("docker is missing")
+    if subprocess.run([docker, "image", "inspect", "rekollect"], capture_output=True).returncode != 0:
+        pytest.skip("no Docker engine with the image rekollect: docker build -t rekollect .")
+
+
+def test_testcontainers_in_python(image, photo, tmp_path):
+    command = [sys.executable, "-m", "pytest", "--rootdir", ".", "--color=no"]
+    told = plain(command, CONTAINER_PYTHON, tmp_path, photo, TESTCONTAINERS_RYUK_DISABLED="true")
+    assert re.search(r"= 1 passed in ", told), told
+
+
+def test_testcontainers_in_rust(image, photo, tmp_path):
+    cargo = shutil.which("cargo") or pytest.skip("cargo is missing")
+    command = [cargo, "test", "--locked", "--target-dir", ROOT / "target/clients"]
+    told = plain(command, CONTAINER_RUST, tmp_path, photo)
+    assert "test a_person_is_found_again ... ok" in told, told
