@@ -80,8 +80,9 @@ for name in $(base rust); do
   cp -a "$work/debian" "$work/rust"
   packages "$work/rust" g++ gcc libc6-dev make pkg-config
   # As the real image has it: rustup and the toolchain that it manages, of this machine.
-  mkdir -p "$work/rust/usr/local/rustup" "$work/rust/usr/local/cargo/bin"
-  cp -a "${RUSTUP_HOME:-$HOME/.rustup}"/{settings.toml,toolchains} "$work/rust/usr/local/rustup/"
+  mkdir -p "$work/rust/usr/local/rustup/toolchains" "$work/rust/usr/local/cargo/bin"
+  cp -a "${RUSTUP_HOME:-$HOME/.rustup}/settings.toml" "$work/rust/usr/local/rustup/"
+  cp -a "$(rustc --print sysroot)" "$work/rust/usr/local/rustup/toolchains/"
   rm -rf "$work/rust/usr/local/rustup/toolchains"/*/share/doc
   for tool in rustup cargo rustc; do cp -a "$(dirname "$(command -v rustup)")/$tool" "$work/rust/usr/local/cargo/bin/"; done
   commit "$name" "$work/rust" RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo \
