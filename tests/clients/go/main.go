@@ -1,6 +1,6 @@
 // The scenario of test_scenario.py with the AWS SDK for Go v2:
 //
-//	rekollect-go-client scenario COLLECTION PHOTOS
+//	rekollect-go-client scenario COLLECTION PHOTOS | pages COLLECTION
 //
 // Server, region and credentials are read from the usual AWS_* variables; the reply is one JSON object on standard output.
 //
@@ -80,6 +80,7 @@ func raw(operation string, request map[string]interface{}) (reply struct {
 		FaceId  string
 		Reasons []string
 	}
+	NextToken    string
 	UserCount    int
 	UserStatus   string
 	Users        []struct{ UserId, UserStatus string }
@@ -276,6 +277,34 @@ func tellUsers(collection, obama, biden string, photo []byte, summary map[string
 	summary["users_left"] = len(call("ListUsers", with(members{})).Users)
 }
 
+// pages lists everything by pages: faces and collections with the SDK's paginators, users by hand.
+func pages(collection string, summary map[string]interface{}) {
+	faces, users, collections := list{}, list{}, list{}
+	ofFaces := rekognition.NewListFacesPaginator(client, &rekognition.ListFacesInput{CollectionId: &collection, MaxResults: aws.Int32(1000)})
+	for ofFaces.HasMorePages() {
+		for _, face := range must(ofFaces.NextPage(ctx)).Faces {
+			faces = append(faces, face.FaceId)
+		}
+	}
+	for request := (map[string]interface{}{"CollectionId": collection, "MaxResults": 7}); ; {
+		page := raw("ListUsers", request)
+		for _, user := range page.Users {
+			users = append(users, user.UserId)
+		}
+		if page.NextToken == "" {
+			break
+		}
+		request["NextToken"] = page.NextToken
+	}
+	ofCollections := rekognition.NewListCollectionsPaginator(client, &rekognition.ListCollectionsInput{MaxResults: aws.Int32(7)})
+	for ofCollections.HasMorePages() {
+		for _, name := range must(ofCollections.NextPage(ctx)).CollectionIds {
+			collections = append(collections, name)
+		}
+	}
+	summary["faces"], summary["users"], summary["collections"] = faces, users, collections
+}
+
 func main() {
 	summary := map[string]interface{}{}
 	defer func() {
@@ -288,9 +317,13 @@ func main() {
 		}
 		fmt.Println(string(must(json.Marshal(summary))))
 	}()
-	if len(os.Args) != 4 || os.Args[1] != "scenario" {
-		fmt.Fprintln(os.Stderr, "usage: rekollect-go-client scenario COLLECTION PHOTOS")
+	switch arguments := os.Args[1:]; {
+	case len(arguments) == 3 && arguments[0] == "scenario":
+		scenario(arguments[1], arguments[2], summary)
+	case len(arguments) == 2 && arguments[0] == "pages":
+		pages(arguments[1], summary)
+	default:
+		fmt.Fprintln(os.Stderr, "usage: rekollect-go-client scenario COLLECTION PHOTOS | pages COLLECTION")
 		os.Exit(2)
 	}
-	scenario(os.Args[2], os.Args[3], summary)
 }
