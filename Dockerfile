@@ -34,7 +34,8 @@ RUN arch="${TARGETARCH:-$(dpkg --print-architecture)}" \
        done \
     && cat /root-fs/usr/share/ca-certificates/mozilla/*.crt > /root-fs/etc/ssl/certs/ca-certificates.crt \
     # Converters of character sets, and the parts of ca-certificates that made the file above.
-    && rm -rf /root-fs/usr/lib/*/gconv /root-fs/usr/share/ca-certificates /root-fs/usr/sbin /root-fs/usr/share/man /root-fs/usr/share/lintian \
+    && rm -rf /root-fs/usr/lib/*/gconv /root-fs/usr/sbin /root-fs/usr/share/ca-certificates /root-fs/usr/share/doc/*/examples \
+         /root-fs/usr/share/man /root-fs/usr/share/lintian \
     && echo 'rekollect:x:10001:0:rekollect:/data:/nonexistent' > /root-fs/etc/passwd \
     && echo 'root:x:0:' > /root-fs/etc/group \
     && echo 'hosts: files dns' > /root-fs/etc/nsswitch.conf \
@@ -108,7 +109,7 @@ WORKDIR /data
 USER 10001:0
 VOLUME /data
 EXPOSE 7350
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["rekollect", "healthcheck"]
+HEALTHCHECK --interval=2s --timeout=3s --start-period=10s CMD ["rekollect", "healthcheck"]
 ENTRYPOINT ["rekollect"]
 CMD ["serve"]
 # Last: they change with each commit.
