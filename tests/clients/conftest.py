@@ -4,10 +4,9 @@ import os
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import pg8000.native
 import pytest
+from databases import Databases
 from servers import BINARY, MODELS, ROOT, Server
 
 try:
@@ -16,40 +15,6 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 PHOTOS = Path(os.environ.get("REKOLLECT_TEST_PHOTOS", ROOT / "tests/photos")).absolute()
-
-
-class Databases:
-    """Databases of their own for servers, on the Postgres that TEST_DATABASE_URL names."""
-
-    def __init__(self):
-        self.url = os.environ.get("TEST_DATABASE_URL")
-        self.made = []
-
-    def create(self):
-        if not self.url:
-            pytest.skip("TEST_DATABASE_URL is not set: no Postgres (run under tests/postgres.py)")
-        name = f"rekollect_clients_{uuid.uuid4().hex}"
-        self._execute(f"CREATE DATABASE {name}")
-        self.made.append(name)
-        return urlsplit(self.url)._replace(path=f"/{name}").geturl()
-
-    def drop_all(self):
-        for name in self.made:
-            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    def _execute(self, statement):
-        address = urlsplit(self.url)
-        connection = pg8000.native.Connection(
-            address.username or "postgres",
-            host=address.hostname,
-            port=address.port or 5432,
-            database=address.path.lstrip("/") or "postgres",
-            password=address.password,
-        )
-        try:
-            connection.run(statement)
-        finally:
-            connection.close()
 
 
 @pytest.fixture(scope="session")

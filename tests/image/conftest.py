@@ -1,7 +1,6 @@
 """The image that `make image` built, in the engine that REKOLLECT_TEST_ENGINE names (`make test-image` does)."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -17,10 +16,8 @@ def engine():
     name = os.environ.get("REKOLLECT_TEST_ENGINE")
     if not name:
         pytest.skip("REKOLLECT_TEST_ENGINE names no engine: make test-image")
-    engine = engine_named(name)
-    yield engine
-    if name == "buildah":
-        shutil.which("buildah") and os.system(f"buildah rm {engine.container} > /dev/null")
+    with engine_named(name) as engine:
+        yield engine
 
 
 @pytest.fixture

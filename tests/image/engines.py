@@ -33,6 +33,12 @@ class Engine:
     def __init__(self, name):
         self.name = name
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        pass
+
     def config(self):
         """What the image says of itself, as Open Container Initiative calls it."""
         return json.loads(output(self.name, "image", "inspect", IMAGE))[0]["Config"]
@@ -107,6 +113,12 @@ class Rootfs:
     def __init__(self):
         self.container = output("buildah", "from", "--pull-never", IMAGE)
         self.root = output("buildah", "mount", self.container)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        output("buildah", "rm", self.container)
 
     def config(self):
         return json.loads(output("buildah", "inspect", "--type=image", IMAGE))["OCIv1"]["config"]

@@ -2,19 +2,17 @@
 starts with the variables that the chart renders. No cluster is here, so nothing is installed."""
 
 import base64
-import os
 import re
 import subprocess
 import urllib.error
 import urllib.request
-import uuid
 from urllib.parse import urlsplit
 
 import kubernetes_validate
-import pg8000.native
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from databases import Databases
 from servers import BINARY, MODELS, ROOT, rekognition
 
 CHART = ROOT / "packaging/helm/rekollect"
@@ -503,25 +501,6 @@ def test_an_open_server_takes_everybody(render, start_server, photo, tmp_path):
 @pytest.fixture
 def database():
     """The URL of a database of its own."""
-    url = os.environ.get("TEST_DATABASE_URL")
-    if not url:
-        pytest.skip("TEST_DATABASE_URL is not set: no Postgres (run under tests/postgres.py)")
-    name = f"rekollect_chart_{uuid.uuid4().hex}"
-    place = urlsplit(url)
-
-    def run(statement):
-        connection = pg8000.native.Connection(
-            place.username or "postgres",
-            host=place.hostname,
-            port=place.port or 5432,
-            database=place.path.lstrip("/") or "postgres",
-            password=place.password,
-        )
-        try:
-            connection.run(statement)
-        finally:
-            connection.close()
-
-    run(f"CREATE DATABASE {name}")
-    yield place._replace(path=f"/{name}").geturl()
-    run(f"DROP DATABASE {name} WITH (FORCE)")
+    databases = Databases()
+    yield databases.create()
+    databases.drop_all()
