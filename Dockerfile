@@ -112,13 +112,8 @@ EXPOSE 7350
 HEALTHCHECK --interval=2s --timeout=3s --start-period=10s CMD ["rekollect", "healthcheck"]
 ENTRYPOINT ["rekollect"]
 CMD ["serve"]
-# Last: they change with each commit.
-ARG VERSION=unknown
-ARG REVISION=unknown
-ARG SOURCE=unknown
+# Version, revision and source are added by whoever builds (`make image`). As arguments of the build they would not do: buildah takes a
+# LABEL out of its cache although an argument in it has changed.
 LABEL org.opencontainers.image.title="rekollect" \
       org.opencontainers.image.description="A self-hosted face-collection service that speaks the Amazon Rekognition wire protocol" \
-      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
-      org.opencontainers.image.version="$VERSION" \
-      org.opencontainers.image.revision="$REVISION" \
-      org.opencontainers.image.source="$SOURCE"
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"

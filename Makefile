@@ -18,6 +18,7 @@ BUILDER ?= $(shell for each in docker podman buildah; do if $$each info > /dev/n
 ENGINE ?= $(BUILDER)
 # Of the two formats that podman and buildah write, only this one has room for a health check.
 FORMAT := $(if $(filter podman buildah,$(BUILDER)),--format docker)
+LABEL := org.opencontainers.image
 PACK := $(or $(REKOLLECT_PACK),compact)
 
 export REKOLLECT_MODELS_DIR ?= models
@@ -94,8 +95,8 @@ screenshots: build setup-tests setup-clients  ## The README's pictures of the co
 image:  ## The container image `rekollect`, by docker, podman or buildah
 	@[ -n '$(BUILDER)' ] || { echo 'none of docker, podman and buildah works here: install one, or start its service'; exit 1; }
 	@revision=$$(git describe --always --abbrev=40 --exclude '*' --dirty 2> /dev/null || echo unknown); \
-	$(BUILDER) build $(FORMAT) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION="$$revision" \
-	  --build-arg SOURCE="$$(git config --get remote.origin.url || echo unknown)" $(BUILD_ARGS) .
+	$(BUILDER) build $(FORMAT) --tag $(IMAGE) --label $(LABEL).version=$(VERSION) --label $(LABEL).revision="$$revision" \
+	  --label $(LABEL).source="$$(git config --get remote.origin.url || echo unknown)" $(BUILD_ARGS) .
 
 # Not a part of `make test`: it wants an engine, and a base image for each stage.
 test-image: image setup-tests  ## Build the image, run it as strictly as in production, and call it (ENGINE=docker when buildah built it)
