@@ -37,7 +37,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -185,6 +185,9 @@ bench-signatures: build setup-tests  ## What checking a signature costs
 
 bench-transfer: build setup-tests  ## Export and import of 100,000 faces, from SQLite to Postgres and back
 	@$(TEST_PYTHON) benches/transfer.py $(ARGS)
+
+bench-turned: build setup-tests  ## Whether faces that lie turned in an upright photo are found and known again (ARGS="--cost OTHER_BINARY")
+	@$(TEST_PYTHON) benches/turned.py $(ARGS)
 
 fuzz: tools  ## Fuzz the parsers of requests, signatures, policies and images, a minute each (FUZZ_SECONDS=600 for longer); needs a nightly toolchain
 	@rustup run nightly rustc --version > /dev/null || { echo 'a nightly toolchain is missing: rustup toolchain install nightly'; exit 1; }

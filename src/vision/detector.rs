@@ -14,8 +14,9 @@ use super::alignment::warped_crop;
 use super::decode::Photo;
 use super::orientation::Orientation;
 use super::pack::DetectorSpec;
+use super::roll::RollNet;
 use super::runtime::{Runtime, RuntimeError};
-use super::yunet::{Detection, Yunet};
+use super::yunet::{self, Detection, Yunet};
 
 /// A small image is enlarged at most this much: below 20 px recall rises from .85 to .99, at no more cost than a large image.
 const MAX_ENLARGEMENT: u32 = 2;
@@ -35,8 +36,11 @@ const TINY_TO: f32 = 32.0;
 const TINY_FROM_SCORE: f32 = 0.45;
 /// Cells whose boxes overlap the best one by this much see the same face and have a vote.
 const VOTE_IOU: f32 = 0.6;
-/// A box of which this share lies in one of twice its area and with a better score is a part of that face.
-const CONTAINED_SHARE: f32 = 0.6;
+/// Where two boxes share this much of the smaller one, the less sure one is a part of the other's face ...
+const CONTAINED_SHARE: f32 = 0.5;
+/// ... if its landmarks are in that box, or lie so near to the other's on average, in lengths of the smaller box. Cheek to cheek a
+/// child's eyes and mouth are its own, and not all of them in the parent's box.
+const SAME_LANDMARKS: f32 = 0.2;
 
 /// A face with at least this much roll (degrees) is looked at upright.
 const REFINE_FROM_ROLL: f32 = 8.0;
@@ -51,6 +55,9 @@ const REFINE_SIDE: u32 = 384;
 const REFINE_BOX: f32 = 256.0;
 const REFINE_MIN_SCORE: f32 = 0.5;
 const REFINE_MIN_IOU: f32 = 0.3;
+
+/// The graph that our head for lying faces belongs to.
+const KNOWS_LYING_FACES: &str = "yunet-2023mar";
 
 /// What is less sure than this is not looked at.
 const HINT_FROM_SCORE: f32 = 0.1;
@@ -78,13 +85,15 @@ impl Seen {
 pub struct Detector {
     yunet: Yunet,
     spec: DetectorSpec,
+    pub(super) roll_net: RollNet,
     pub(super) resizer: Resizer,
 }
 
 impl Detector {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, graph: &[u8], spec: DetectorSpec) -> Result<Self, RuntimeError> {
-        Ok(Self { yunet: Yunet::new(runtime, graph)?, spec, resizer: Resizer::new() })
+        let yunet = Yunet::new(runtime, graph, spec.file == KNOWS_LYING_FACES)?;
+        Ok(Self { yunet, spec, roll_net: RollNet::new(runtime)?, resizer: Resizer::new() })
     }
 
     /// Every face of the image, in pixel coordinates of the upright image, in no order.
@@ -107,7 +116,16 @@ impl Detector {
         if passes.last().is_some_and(|finest| finest.hints_at_tiny_faces && finest.side < tiny_side) {
             passes.push(self.pass(photo, tiny_side, seen)?);
         }
-        Ok(without_parts(first_of_overlapping(trusted(passes), self.spec.nms_iou)))
+        // The finest pass knows best how large something is.
+        let hints = passes.iter().rev().flat_map(|pass| pass.lying.iter().copied()).collect();
+        let found = without_parts(first_of_overlapping(trusted(passes), self.spec.nms_iou));
+        let stages = seen.stages.clone();
+        stages.time(Stage::Detect, || self.with_lying_faces(photo, found, hints))
+    }
+
+    /// Boxes that overlap more are one face.
+    pub(super) fn iou(&self) -> f32 {
+        self.spec.nms_iou
     }
 
     /// The long side of the coarse pass: only that one enlarges a small image, which costs little.
@@ -143,7 +161,7 @@ impl Detector {
         size: (u32, u32),
         orientation: Orientation,
     ) -> ort::Result<Vec<Detection>> {
-        self.yunet.candidates(pixels, size, orientation, HINT_FROM_SCORE)
+        Ok(self.yunet.look(pixels, size, orientation, HINT_FROM_SCORE)?.candidates)
     }
 
     /// The landmarks of a face, measured anew in an upright crop if the face is tilted more than the detector said.
@@ -157,7 +175,7 @@ impl Detector {
             }
             from = REFINE_FROM_ROLL;
             match self.look_upright(photo, face, roll)? {
-                Some(upright) if (roll_of(&upright) - roll).abs() >= ROLL_CONFIRMED_WITHIN => landmarks = upright,
+                Some(upright) if between(roll_of(&upright), roll) >= ROLL_CONFIRMED_WITHIN => landmarks = upright,
                 _ => break,
             }
         }
@@ -172,7 +190,10 @@ impl Detector {
             Some(image) => (image.buffer(), (image.width(), image.height())),
             None => (photo.stored.as_raw().as_slice(), photo.stored.dimensions()),
         };
-        let mut candidates = stages.time(Stage::Detect, || self.candidates(pixels, small, photo.orientation))?;
+        let looking = || self.yunet.look(pixels, small, photo.orientation, HINT_FROM_SCORE);
+        let yunet::Seen { mut candidates, mut lying } = stages.time(Stage::Detect, looking)?;
+        lying.sort_by(|a, b| b.0.total_cmp(&a.0));
+        lying.truncate(HINT_CELLS);
         let hints_at_tiny_faces = candidates.iter().any(|hint| hint.seen <= TINY_TO && hint.score >= TINY_FROM_SCORE);
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
         let surest = candidates.iter().take(HINT_CELLS).copied().collect();
@@ -190,28 +211,37 @@ impl Detector {
         };
         let faces = elect(candidates, self.spec.nms_iou).into_iter().map(to_full).collect();
         let hints = hints.into_iter().map(to_full).collect();
-        Ok(Pass { side, faces, hints, hints_at_tiny_faces })
+        let lying = first_of_overlapping(
+            lying.into_iter().map(|(_, face)| to_full(with_likely_size(face))).collect(),
+            self.spec.nms_iou,
+        );
+        Ok(Pass { side, faces, hints, lying, hints_at_tiny_faces })
     }
 
     /// The landmarks of the face in a crop that is turned by its roll.
     fn look_upright(&mut self, photo: &Photo, face: &Detection, roll: f32) -> ort::Result<Option<[[f32; 2]; 5]>> {
-        let [left, top, width, height] = face.rect;
-        let scale = width.max(height) / REFINE_BOX;
-        let (sin, cos) = roll.to_radians().sin_cos();
-        let (a, b) = (scale * cos, scale * sin);
-        let middle = (REFINE_SIDE as f32 - 1.0) / 2.0;
-        let (x, y) = (left + width / 2.0, top + height / 2.0);
-        let crop_to_photo = Affine { x: [a, -b, x - a * middle + b * middle], y: [b, a, y - b * middle - a * middle] };
-        let crop = warped_crop(photo, &crop_to_photo, REFINE_SIDE, &mut self.resizer);
-        let side = (REFINE_SIDE, REFINE_SIDE);
-        let candidates = self.yunet.candidates(&crop, side, Orientation::UPRIGHT, REFINE_MIN_SCORE)?;
-        let (width, height) = (width / scale, height / scale);
-        let expected = Detection { rect: [middle - width / 2.0, middle - height / 2.0, width, height], ..*face };
-        let seen = elect(candidates, self.spec.nms_iou)
+        let look = Look { roll, side: REFINE_SIDE, length: REFINE_BOX, min_score: REFINE_MIN_SCORE };
+        let (seen, crop_to_photo) = self.look_closely(photo, &face.rect, look)?;
+        let expected = look.expected(face);
+        let seen = seen
             .into_iter()
             .filter(|seen| seen.overlap(&expected) >= REFINE_MIN_IOU)
             .max_by(|a, b| a.overlap(&expected).total_cmp(&b.overlap(&expected)));
         Ok(seen.map(|seen| seen.landmarks.map(|p| crop_to_photo.apply(p))))
+    }
+
+    /// The faces in a square around a box of the photo, in pixels of that square, and the way from there into the photo.
+    pub(super) fn look_closely(
+        &mut self,
+        photo: &Photo,
+        rect: &[f32; 4],
+        look: Look,
+    ) -> ort::Result<(Vec<Detection>, Affine)> {
+        let crop_to_photo = look.crop_to_photo(rect);
+        let crop = warped_crop(photo, &crop_to_photo, look.side, &mut self.resizer);
+        let side = (look.side, look.side);
+        let candidates = self.yunet.look(&crop, side, Orientation::UPRIGHT, look.min_score)?.candidates;
+        Ok((elect(candidates, self.spec.nms_iou), crop_to_photo))
     }
 
     /// The stored pixels with a long side of `side`, or nothing when they have that size already.
@@ -245,6 +275,47 @@ impl Detector {
     }
 }
 
+/// A look at a square around something, turned.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// By how many degrees clockwise the square lies in the photo: a face with that roll stands upright in it.
+    pub(super) roll: f32,
+    /// Its side in pixels.
+    pub(super) side: u32,
+    /// How long the longer side of the box in its middle comes out, in pixels.
+    pub(super) length: f32,
+    /// What a face in it has to score.
+    pub(super) min_score: f32,
+}
+
+impl Look {
+    fn middle(&self) -> f32 {
+        (self.side as f32 - 1.0) / 2.0
+    }
+
+    pub(super) fn crop_to_photo(&self, [left, top, width, height]: &[f32; 4]) -> Affine {
+        let scale = width.max(*height) / self.length;
+        let (sin, cos) = self.roll.to_radians().sin_cos();
+        let (a, b, middle) = (scale * cos, scale * sin, self.middle());
+        let (x, y) = (left + width / 2.0, top + height / 2.0);
+        Affine { x: [a, -b, x - a * middle + b * middle], y: [b, a, y - b * middle - a * middle] }
+    }
+
+    /// Where a face would lie in the square if its box turned with it.
+    fn expected(&self, face: &Detection) -> Detection {
+        let [_, _, width, height] = face.rect;
+        let scale = width.max(height) / self.length;
+        let (width, height, middle) = (width / scale, height / scale, self.middle());
+        Detection { rect: [middle - width / 2.0, middle - height / 2.0, width, height], ..*face }
+    }
+
+    /// Whether something in the square lies near its middle: within a quarter of the side.
+    pub(super) fn has_in_the_middle(&self, face: &Detection) -> bool {
+        let off = |start: f32, length: f32| (start + length / 2.0 - self.middle()).abs() < self.side as f32 / 4.0;
+        off(face.rect[0], face.rect[2]) && off(face.rect[1], face.rect[3])
+    }
+}
+
 /// What one pass saw.
 #[derive(Clone)]
 pub(super) struct Pass {
@@ -254,6 +325,8 @@ pub(super) struct Pass {
     faces: Vec<Detection>,
     /// The surest things that may be faces, as the cells see them, best score first.
     pub(super) hints: Vec<Detection>,
+    /// What may be a face that lies turned, likeliest first.
+    lying: Vec<Detection>,
     /// Whether there may be faces that a larger input would show.
     hints_at_tiny_faces: bool,
 }
@@ -284,10 +357,32 @@ fn trusted(passes: Vec<Pass>) -> Vec<Detection> {
     found
 }
 
+/// A hint of a lying face with a box as large as that face likely is: YuNet takes small ones for larger than they are, and large ones for
+/// smaller. Fitted to faces of 17 to 133 px, half of which come out within 15 %.
+fn with_likely_size(hint: Detection) -> Detection {
+    let grow = 0.079 * hint.seen.powf(0.58);
+    let [left, top, width, height] = hint.rect;
+    let (x, y) = (left + width / 2.0, top + height / 2.0);
+    let (width, height) = (width * grow, height * grow);
+    Detection { rect: [x - width / 2.0, y - height / 2.0, width, height], seen: hint.seen * grow, ..hint }
+}
+
+/// The mean distance between the landmarks of two faces, in pixels.
+fn mean_distance(a: &Detection, b: &Detection) -> f32 {
+    let distances = a.landmarks.iter().zip(&b.landmarks).map(|(p, q)| (p[0] - q[0]).hypot(p[1] - q[1]));
+    distances.sum::<f32>() / a.landmarks.len() as f32
+}
+
 /// Tilt in degrees, from the eyes and the mouth: steadier than the eyes alone.
 fn roll_of([left_eye, right_eye, _, left_mouth, right_mouth]: &[[f32; 2]; 5]) -> f32 {
     let along = |axis: usize| right_eye[axis] - left_eye[axis] + right_mouth[axis] - left_mouth[axis];
     along(1).atan2(along(0)).to_degrees()
+}
+
+/// The angle between two tilts, in degrees.
+fn between(a: f32, b: f32) -> f32 {
+    let turn = (a - b).rem_euclid(360.0);
+    turn.min(360.0 - turn)
 }
 
 /// Non-maximum suppression with a vote: each winner's box and landmarks are the score-weighted mean over the cells that see the
@@ -322,12 +417,19 @@ fn first_of_overlapping(faces: Vec<Detection>, iou: f32) -> Vec<Detection> {
     kept
 }
 
-/// Drops boxes that are a part of a larger, surer face.
+/// One box a face: of boxes that overlap by more than `iou`, or of which one is a part of the other's face, the surest stays.
+pub(super) fn one_box_a_face(mut faces: Vec<Detection>, iou: f32) -> Vec<Detection> {
+    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
+    without_parts(first_of_overlapping(faces, iou))
+}
+
+/// Drops boxes that lie on a surer face and show nobody else.
 fn without_parts(faces: Vec<Detection>) -> Vec<Detection> {
     let is_part = |part: &Detection, whole: &Detection| {
-        whole.area() >= 2.0 * part.area()
-            && whole.score > part.score
-            && whole.intersection(part) >= CONTAINED_SHARE * part.area()
+        whole.score > part.score
+            && whole.intersection(part) > CONTAINED_SHARE * part.area().min(whole.area())
+            && (part.landmarks.iter().all(|point| whole.contains(*point))
+                || mean_distance(part, whole) <= SAME_LANDMARKS * part.longer().min(whole.longer()))
     };
     faces.iter().filter(|face| !faces.iter().any(|whole| is_part(face, whole))).copied().collect()
 }
@@ -352,8 +454,13 @@ mod tests {
     #[test]
     fn each_pass_is_trusted_with_what_it_is_good_at() {
         let seen = |seen: f32, score: f32| Detection { seen, ..face(0.0, 10.0, score) };
-        let pass =
-            |side: u32, faces: Vec<Detection>| Pass { side, faces, hints: Vec::new(), hints_at_tiny_faces: false };
+        let pass = |side: u32, faces: Vec<Detection>| Pass {
+            side,
+            faces,
+            hints: Vec::new(),
+            lying: Vec::new(),
+            hints_at_tiny_faces: false,
+        };
         let score = |passes: Vec<Pass>| trusted(passes).iter().map(|face| face.score).collect::<Vec<_>>();
         // A single pass has to do for everything.
         assert_eq!(score(vec![pass(320, vec![seen(10.0, 0.7), seen(500.0, 0.71)])]), [0.7, 0.71]);
@@ -366,15 +473,46 @@ mod tests {
         assert_eq!(score(vec![pass(320, vec![seen(50.0, 0.7)]), pass(1280, vec![seen(200.0, 0.66)])]), [0.66, 0.7]);
     }
 
+    /// A face whose landmarks lie in its box as they do on a face that looks ahead.
+    fn portrait(left: f32, top: f32, size: f32, score: f32) -> Detection {
+        let landmarks = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]];
+        let landmarks = landmarks.map(|[x, y]| [left + size * x, top + size * y]);
+        Detection { rect: [left, top, size, size], score, landmarks, seen: size }
+    }
+
     #[test]
-    fn a_box_within_a_larger_surer_one_is_a_part_of_it() {
-        let (whole, part) = (face(0.0, 100.0, 0.9), face(10.0, 30.0, 0.7));
-        assert_eq!(without_parts(vec![part, whole]), [whole]);
-        // The surer one is not a part, nor is one beside it.
-        let sure = face(10.0, 30.0, 0.95);
-        assert_eq!(without_parts(vec![sure, whole]), [sure, whole]);
-        let beside = face(95.0, 30.0, 0.7);
-        assert_eq!(without_parts(vec![beside, whole]), [beside, whole]);
+    fn a_box_on_a_surer_face_is_a_part_of_it() {
+        let whole = portrait(0.0, 0.0, 100.0, 0.95);
+        // A mouth, and a forehead that reaches beyond the hair; their boxes overlap too little to be one for that.
+        for part in [portrait(30.0, 60.0, 30.0, 0.7), portrait(25.0, -20.0, 55.0, 0.9)] {
+            assert!(part.overlap(&whole) < 0.45);
+            assert_eq!(one_box_a_face(vec![part, whole], 0.45), [whole]);
+        }
+        // The same eyes and mouth, seen in a box that is larger and less sure.
+        let mut loose = portrait(-30.0, -30.0, 160.0, 0.8);
+        loose.landmarks = whole.landmarks;
+        assert_eq!(one_box_a_face(vec![loose, whole], 0.45), [whole]);
+    }
+
+    #[test]
+    fn faces_cheek_to_cheek_are_two() {
+        let parent = portrait(0.0, 0.0, 100.0, 0.95);
+        // More than half of the child's box lies on the parent's, but not its outer eye.
+        let child = portrait(72.0, 45.0, 50.0, 0.9);
+        assert!(parent.intersection(&child) > 0.5 * child.area());
+        assert_eq!(one_box_a_face(vec![child, parent], 0.45), [parent, child]);
+        // A surer child is no part of the parent's, nor the parent of the child's.
+        let child = portrait(65.0, 40.0, 60.0, 0.97);
+        assert!(parent.intersection(&child) > 0.5 * child.area());
+        assert_eq!(one_box_a_face(vec![parent, child], 0.45), [child, parent]);
+        let beside = portrait(95.0, 0.0, 30.0, 0.7);
+        assert_eq!(one_box_a_face(vec![beside, parent], 0.45), [parent, beside]);
+    }
+
+    #[test]
+    fn the_angle_between_two_tilts_goes_the_short_way() {
+        assert_eq!(between(179.0, -179.0), 2.0);
+        assert_eq!(between(-30.0, 20.0), 50.0);
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod compare_faces;
 mod disconnects;
 mod index_faces;
 mod list_and_delete_faces;
+mod lying;
+mod no_face;
 mod orientation;
 mod overload;
 mod protocol;

@@ -183,10 +183,12 @@ pub fn photo(name: &str) -> Vec<u8> {
 
 /// A grey PNG: an image without a face.
 pub fn plain_png(width: u32, height: u32) -> Vec<u8> {
+    png(&image::RgbImage::from_pixel(width, height, image::Rgb([127; 3])))
+}
+
+pub fn png(image: &image::RgbImage) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    image::GrayImage::from_pixel(width, height, image::Luma([127]))
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .unwrap();
+    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     bytes.into_inner()
 }
 
