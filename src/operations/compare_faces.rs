@@ -4,7 +4,7 @@ use crate::domain::{
     AttributeSet, FaceDetail, Fault, ImageSource, OrientationCorrection, Percent, QualityFilter, cosine,
 };
 use crate::telemetry::Stage;
-use crate::vision::{DetectedFace, Pipeline};
+use crate::vision::{DetectedFace, Embedding, Pipeline};
 
 use super::{Call, find_faces};
 
@@ -53,11 +53,18 @@ pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<Comp
             return Err(Fault::InvalidParameters);
         }
         let compared: Vec<&DetectedFace> = std::iter::once(&probe).chain(&faces).collect();
-        let embeddings = pipeline.embed(&compared, stages).map_err(Fault::internal("embedding faces"))?;
+        let mut embeddings = pipeline.embed(&compared, stages).map_err(Fault::internal("embedding faces"))?.into_iter();
+        let is_face = |embedding: &Embedding| embedding.shortcoming(quality_filter).is_none();
+        let embedded_probe = embeddings.next().filter(is_face).ok_or(Fault::InvalidParameters)?;
+        let embedded: Vec<(DetectedFace, Embedding)> =
+            faces.into_iter().zip(embeddings).filter(|(_, embedding)| is_face(embedding)).collect();
+        if embedded.is_empty() {
+            return Err(Fault::InvalidParameters);
+        }
         let (mut matches, mut unmatched) = (Vec::new(), Vec::new());
         stages.time(Stage::Search, || {
-            for (face, embedding) in faces.into_iter().zip(&embeddings[1..]) {
-                let alike = similarity.percent(cosine(&embeddings[0], embedding) as f32);
+            for (face, embedding) in embedded {
+                let alike = similarity.percent(cosine(&embedded_probe.vector, &embedding.vector) as f32);
                 if alike >= threshold { matches.push((alike, face.detail)) } else { unmatched.push(face.detail) }
             }
             matches.sort_by(|a, b| b.0.get().total_cmp(&a.0.get()));

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use crate::domain::{
     AttributeSet, CollectionId, ExternalImageId, Face, FaceDetail, Fault, ImageDigest, ImageSource, IndexedFace,
-    ModelVersion, OrientationCorrection, QualityFilter, Reason,
+    ModelVersion, OrientationCorrection, Percent, QualityFilter, Reason,
 };
 use crate::telemetry::{Stage, Stages};
-use crate::vision::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline, Scene};
+use crate::vision::{DetectedFace, Embedding, MAX_FACES_PER_IMAGE, Pipeline, Scene};
 
 use super::Call;
+
+/// Without a filter what is no face to the embedder is indexed too, with no more confidence than this.
+const NO_FACE_CONFIDENCE: f32 = 50.0;
 
 /// A request to index an image.
 pub struct IndexFaces {
@@ -54,12 +57,12 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
     let collection = call.comparable_collection(&request.collection_id).await?;
     let IndexFaces { image, external_image_id, attributes, max_faces, quality_filter, .. } = request;
     let work = move |pipeline: &mut Pipeline, image: &[u8], scene: Scene, stages: &Stages| {
-        let (accepted, unindexed) = choose(scene.faces, quality_filter, max_faces);
-        let embeddings =
-            pipeline.embed(&accepted.iter().collect::<Vec<_>>(), stages).map_err(Fault::internal("embedding faces"))?;
-        let digest = ImageDigest::of(image);
+        let room = max_faces.map_or(MAX_FACES_PER_IMAGE, |max| max as usize);
+        let embed = |faces: &[&DetectedFace]| pipeline.embed(faces, stages).map_err(Fault::internal("embedding faces"));
+        let (accepted, unindexed) = choose(scene.faces, quality_filter, room, embed)?;
+        let (digest, version) = (ImageDigest::of(image), pipeline.version());
         let name = |face: &DetectedFace| Face {
-            face_id: digest.face_id(pipeline.version(), external_image_id.as_ref(), face.rank),
+            face_id: digest.face_id(version, external_image_id.as_ref(), face.rank),
             image_id: digest.image_id(),
             external_image_id: external_image_id.clone(),
             user_id: None,
@@ -67,9 +70,8 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
             confidence: face.detail.confidence,
         };
         let indexed: Vec<(IndexedFace, FaceDetail)> = accepted
-            .iter()
-            .zip(embeddings)
-            .map(|(face, embedding)| (IndexedFace { face: name(face), embedding }, face.detail.clone()))
+            .into_iter()
+            .map(|(face, embedding)| (IndexedFace { face: name(&face), embedding: embedding.vector }, face.detail))
             .collect();
         Ok((indexed, unindexed, scene.orientation_correction))
     };
@@ -86,24 +88,39 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
     Ok(IndexedFaces { indexed, unindexed, model_version: collection.model_version, orientation_correction })
 }
 
-/// Which of the faces (largest first) are to be indexed: those that pass the filter, and of them the largest.
+/// A face to index, and what it came to.
+type Accepted = (DetectedFace, Embedding);
+
+/// Which of the faces (largest first) are to be indexed: those that pass the filter, and of them the largest, as many as there is room for.
 fn choose(
     faces: Vec<DetectedFace>,
     filter: QualityFilter,
-    max_faces: Option<u32>,
-) -> (Vec<DetectedFace>, Vec<UnindexedFace>) {
-    let room = max_faces.map_or(MAX_FACES_PER_IMAGE, |max| max as usize);
-    let (mut accepted, mut unindexed) = (Vec::new(), Vec::new());
+    room: usize,
+    mut embed: impl FnMut(&[&DetectedFace]) -> Result<Vec<Embedding>, Fault>,
+) -> Result<(Vec<Accepted>, Vec<UnindexedFace>), Fault> {
+    let (mut accepted, mut left_out) = (Vec::new(), Vec::new());
+    let mut passing = Vec::new();
     for face in faces {
-        let mut reasons = face.shortcomings(filter);
-        if reasons.is_empty() && accepted.len() == room {
-            reasons.push(Reason::ExceedsMaxFaces);
-        }
-        if reasons.is_empty() {
-            accepted.push(face)
-        } else {
-            unindexed.push(UnindexedFace { detail: face.detail, reasons })
+        let reasons = face.shortcomings(filter);
+        if reasons.is_empty() { passing.push(face) } else { left_out.push((face, reasons)) }
+    }
+    // Faces that turn out to be none leave their room to smaller ones.
+    while accepted.len() < room && !passing.is_empty() {
+        let smaller = passing.split_off(passing.len().min(room - accepted.len()));
+        let embeddings = embed(&passing.iter().collect::<Vec<_>>())?;
+        for (mut face, embedding) in std::mem::replace(&mut passing, smaller).into_iter().zip(embeddings) {
+            if let Some(reason) = embedding.shortcoming(filter) {
+                left_out.push((face, vec![reason]));
+                continue;
+            }
+            if !embedding.has_face {
+                face.detail.confidence = Percent::clamped(face.detail.confidence.get().min(NO_FACE_CONFIDENCE));
+            }
+            accepted.push((face, embedding));
         }
     }
-    (accepted, unindexed)
+    left_out.extend(passing.into_iter().map(|face| (face, vec![Reason::ExceedsMaxFaces])));
+    left_out.sort_by_key(|(face, _)| face.rank);
+    let unindexed = left_out.into_iter().map(|(face, reasons)| UnindexedFace { detail: face.detail, reasons });
+    Ok((accepted, unindexed.collect()))
 }

@@ -78,7 +78,10 @@ pub async fn search_faces_by_image(call: Call<'_>, request: SearchFacesByImage) 
                 scene.faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
             let embedding =
                 pipeline.embed(&[largest], stages).map_err(Fault::internal("embedding the probe"))?.swap_remove(0);
-            Ok((largest.detail.clone(), embedding))
+            if embedding.shortcoming(filter).is_some() {
+                return Err(Fault::NoFaceInImage);
+            }
+            Ok((largest.detail.clone(), embedding.vector))
         })
         .await?;
     // Read anew: what was acknowledged while the image was looked at is found as well.

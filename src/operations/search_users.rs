@@ -91,11 +91,18 @@ pub async fn search_users_by_image(call: Call<'_>, request: SearchUsersByImage) 
         .with_faces(request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
             let (mut probe, mut unsearched) = (None, Vec::new());
             for face in scene.faces {
-                let reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };
+                let mut reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };
                 if reasons.is_empty() {
-                    let embedding = pipeline.embed(&[&face], stages).map_err(Fault::internal("embedding the probe"))?;
-                    probe = Some((face.detail, embedding.concat()));
-                } else {
+                    let embedding = pipeline
+                        .embed(&[&face], stages)
+                        .map_err(Fault::internal("embedding the probe"))?
+                        .swap_remove(0);
+                    match embedding.shortcoming(filter) {
+                        None => probe = Some((face.detail.clone(), embedding.vector)),
+                        Some(reason) => reasons.push(reason),
+                    }
+                }
+                if !reasons.is_empty() {
                     unsearched.push(UnindexedFace { detail: face.detail, reasons });
                 }
             }

@@ -65,6 +65,12 @@ impl Photo {
         self.orientation.turn_size(self.stored.dimensions())
     }
 
+    /// Whether a point of the upright image, in pixels, lies in it.
+    pub fn shows(&self, [x, y]: [f32; 2]) -> bool {
+        let (width, height) = self.size();
+        (-0.5..width as f32 - 0.5).contains(&x) && (-0.5..height as f32 - 0.5).contains(&y)
+    }
+
     /// A pose in the upright image as replies tell it: with the tilt that is seen in the image as it was sent, unless its Exif declares
     /// how it lies.
     pub fn reported_pose(&self, pose: Pose) -> Pose {

@@ -1,20 +1,41 @@
 //! Embedding: an aligned crop in, a vector of unit length out, so that the cosine of two faces is their dot product.
+//!
+//! Before it is brought to unit length, the vector of what is no face lies near that of a crop without anything in it: the network found
+//! nothing to tell. That distance tells faces from what only looks like one to the detector. `docs/quality.md` has the figures.
 
 use super::net::{CropFormat, CropNet};
 use super::pack::EmbedderSpec;
 use super::runtime::{Runtime, RuntimeError};
 
+/// All channels of the crop without anything in it.
+const GREY: u8 = 128;
+
+/// What an aligned crop came to.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// Of unit length.
+    pub vector: Vec<f32>,
+    /// Whether the network found a face to tell. If not, the vector resembles those of other crops without one.
+    pub has_face: bool,
+}
+
 /// An embedder.
 pub struct Embedder {
     net: CropNet,
     spec: EmbedderSpec,
+    /// What the network makes of nothing, not brought to unit length.
+    nothing: Vec<f32>,
 }
 
 impl Embedder {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, graph: &[u8], spec: EmbedderSpec) -> Result<Self, RuntimeError> {
         let format = CropFormat { side: spec.input_size, channels: spec.channels, mean: spec.mean, scale: spec.scale };
-        Ok(Self { net: CropNet::new(runtime, "embedder", graph, format)?, spec })
+        let mut embedder = Self { net: CropNet::new(runtime, "embedder", graph, format)?, spec, nothing: Vec::new() };
+        let grey = vec![GREY; 3 * (format.side * format.side) as usize];
+        embedder.nothing =
+            embedder.run(&[&grey]).map_err(|source| RuntimeError::Graph { role: "embedder", source })?.concat();
+        Ok(embedder)
     }
 
     /// What the crops have to be.
@@ -22,14 +43,28 @@ impl Embedder {
         &self.spec
     }
 
-    /// One vector of `spec.dimensions` numbers and unit length for each crop (8-bit RGB, `spec.input_size` squared).
-    pub fn embed(&mut self, crops: &[&[u8]]) -> ort::Result<Vec<Vec<f32>>> {
+    /// One vector of `spec.dimensions` numbers for each crop (8-bit RGB, `spec.input_size` squared).
+    pub fn embed(&mut self, crops: &[&[u8]]) -> ort::Result<Vec<Embedding>> {
+        let raw = self.run(crops)?;
+        let embedding = |raw: &Vec<f32>| Embedding {
+            vector: unit_length(raw),
+            has_face: distance(raw, &self.nothing) >= f64::from(self.spec.face_from_distance),
+        };
+        Ok(raw.iter().map(embedding).collect())
+    }
+
+    /// The vectors as the network gives them.
+    fn run(&mut self, crops: &[&[u8]]) -> ort::Result<Vec<Vec<f32>>> {
         let vectors = self.net.run(crops, ["embedding"])?;
         if vectors.iter().any(|[vector]| vector.len() != self.spec.dimensions) {
             return Err(ort::Error::new("the embedder's output has another size than the manifest says"));
         }
-        Ok(vectors.iter().map(|[vector]| unit_length(vector)).collect())
+        Ok(vectors.into_iter().map(|[vector]| vector).collect())
     }
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
 }
 
 fn unit_length(vector: &[f32]) -> Vec<f32> {

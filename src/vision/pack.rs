@@ -77,6 +77,8 @@ pub struct EmbedderSpec {
     pub scale: f32,
     /// Where the five landmarks lie in the crop, in pixels.
     pub template: [[f32; 2]; 5],
+    /// A vector that lies nearer than this to that of an empty crop, before it is brought to unit length, is of no face.
+    pub face_from_distance: f32,
     /// From cosine to similarity.
     pub similarity: Calibration,
 }

@@ -11,7 +11,7 @@ use super::alignment::aligned_crop;
 use super::attributes::AttributeNets;
 use super::decode::Photo;
 use super::detector::Detector;
-use super::embedder::Embedder;
+use super::embedder::{Embedder, Embedding};
 use super::pack::VerifiedPack;
 use super::runtime::{Runtime, RuntimeError};
 use super::yunet::Detection;
@@ -33,6 +33,8 @@ pub struct DetectedFace {
     pub(super) rect: [f32; 4],
     /// Its five landmarks in pixels of the upright image.
     pub(super) points: [[f32; 2]; 5],
+    /// Whether an eye of it, at least, is in the image.
+    pub(super) shows_an_eye: bool,
     /// The embedder's aligned crop.
     crop: Vec<u8>,
     /// The one that quality is measured on, where it is another.
@@ -113,8 +115,8 @@ impl Pipeline {
         Ok(Scene { faces, orientation_correction })
     }
 
-    /// The vectors of these faces, in their order.
-    pub fn embed(&mut self, faces: &[&DetectedFace], stages: &Stages) -> ort::Result<Vec<Vec<f32>>> {
+    /// What these faces come to, in their order.
+    pub fn embed(&mut self, faces: &[&DetectedFace], stages: &Stages) -> ort::Result<Vec<Embedding>> {
         let crops: Vec<&[u8]> = faces.iter().map(|face| face.crop.as_slice()).collect();
         stages.time(Stage::Embed, || self.embedder.embed(&crops))
     }
@@ -150,6 +152,7 @@ impl Pipeline {
             short_side: detection.rect[2].min(detection.rect[3]),
             rect: detection.rect,
             points: detection.landmarks,
+            shows_an_eye: detection.landmarks[..2].iter().any(|eye| photo.shows(*eye)),
             crop: embedder_crop,
             quality_crop,
         })

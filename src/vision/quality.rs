@@ -5,8 +5,8 @@
 
 use crate::domain::{Percent, Quality, QualityFilter, Reason};
 
-use super::DetectedFace;
 use super::calibration::interpolate;
+use super::{DetectedFace, Embedding};
 
 /// Side of the crop that quality is measured on, in pixels.
 pub const SIDE: u32 = 112;
@@ -154,8 +154,15 @@ const fn bar(filter: QualityFilter) -> Option<Bar> {
     })
 }
 
+impl Embedding {
+    /// Why the face does not pass the filter, as its vector tells.
+    pub fn shortcoming(&self, filter: QualityFilter) -> Option<Reason> {
+        (!self.has_face && filter != QualityFilter::None).then_some(Reason::LowFaceQuality)
+    }
+}
+
 impl DetectedFace {
-    /// Why the face does not pass the filter; empty when it does.
+    /// Why the face does not pass the filter, as far as the image tells; empty when it does.
     pub fn shortcomings(&self, filter: QualityFilter) -> Vec<Reason> {
         let Some(bar) = bar(filter) else { return Vec::new() };
         let (pose, brightness, sharpness) =
@@ -170,7 +177,10 @@ impl DetectedFace {
         .into_iter()
         .filter_map(|(short, reason)| short.then_some(reason))
         .collect();
-        if brightness > bar.max_brightness || reasons.is_empty() && self.overall() < bar.min_overall {
+        if brightness > bar.max_brightness
+            || !self.shows_an_eye
+            || reasons.is_empty() && self.overall() < bar.min_overall
+        {
             reasons.push(Reason::LowFaceQuality);
         }
         reasons
