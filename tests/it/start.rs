@@ -47,7 +47,9 @@ fn packs_are_listed_with_licence_origin_and_state() {
         .unwrap();
     let listing = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{listing}");
-    for word in ["standard (default)", "compact", "accurate", "MIT", "Apache-2.0", "OpenCV Zoo", "verified"] {
+    for word in
+        ["standard (default)", "compact", "accurate", "MIT", "Apache-2.0", "OpenCV Zoo", "CASIA-WebFace", "verified"]
+    {
         assert!(listing.contains(word), "{word} is not in\n{listing}");
     }
 }
