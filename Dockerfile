@@ -5,7 +5,7 @@
 
 # The weights and ONNX Runtime, fetched and checked as in a checkout (models/setup.py).
 FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS models
-ARG PACK=compact
+ARG PACK=standard
 ARG TARGETARCH
 WORKDIR /src
 # The packages are whatever this Debian has now; nothing of them gets into the image.
@@ -96,7 +96,7 @@ COPY --from=console /console.cdx.json /usr/share/doc/rekollect/
 COPY --from=models /opt/rekollect/models/manifest.toml /usr/share/doc/rekollect/weights.toml
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/rekollect/
 COPY --from=server /rekollect /usr/local/bin/rekollect
-ARG PACK=compact
+ARG PACK=standard
 # The container's address can be reached by others, so the operator has to choose: keys, or REKOLLECT_AUTH=open.
 ENV PATH=/usr/local/bin \
     ORT_DISABLE_TELEMETRY=1 \

@@ -19,7 +19,7 @@ ENGINE ?= $(BUILDER)
 # Of the two formats that podman and buildah write, only this one has room for a health check.
 FORMAT := $(if $(filter podman buildah,$(BUILDER)),--format docker)
 LABEL := org.opencontainers.image
-PACK := $(or $(REKOLLECT_PACK),compact)
+PACK := $(or $(REKOLLECT_PACK),standard)
 
 export REKOLLECT_MODELS_DIR ?= models
 export REKOLLECT_TEST_PHOTOS ?= tests/photos
@@ -42,7 +42,7 @@ SKIPS := $(LOGS)/skips.txt
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
 
-serve: build  ## Set up, build and start the server (ARGS="--listen ..."; REKOLLECT_PACK=accurate for the other pack)
+serve: build  ## Set up, build and start the server (ARGS="--listen ..."; REKOLLECT_PACK=compact for another pack)
 	@exec "$$REKOLLECT_BIN" serve $(ARGS)
 
 build: setup console/dist/index.html  ## The release binary
@@ -77,8 +77,9 @@ test: build setup-tests setup-clients  ## Every test, on SQLite and Postgres, an
 	[ -z "$$failed" ]
 
 setup-tests: tools .venv-test/installed
-	@printf '== photos for the tests\n'
+	@printf '== photos for the tests, and the packs that the registries carry\n'
 	@$(SETUP) --photos "$$REKOLLECT_TEST_PHOTOS"
+	@$(SETUP) --pack compact
 
 setup-clients: tools tests/clients/js/$(NODE_MODULES) tests/console/$(NODE_MODULES) tests/packaging/$(NODE_MODULES)
 	@printf '== the client in Rust\n'

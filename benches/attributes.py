@@ -46,7 +46,7 @@ WARM_UP = 5
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, nargs="?", help="folder with crops.zip and labels.csv")
-    parser.add_argument("--pack", default="compact")
+    parser.add_argument("--pack", default="standard")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder), pack=options.pack) as server:
         costs(server.client)

@@ -24,7 +24,7 @@ SAME_FACE = 0.3
 
 
 def main():
-    pack = sys.argv[1] if len(sys.argv) > 1 else "compact"
+    pack = sys.argv[1] if len(sys.argv) > 1 else "standard"
     photos = [*SETS["photos of registry packages"], *SETS["identities/Family*"], *sorted(FIXTURES.glob("scenes/detection*.jpg"))]
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder), pack=pack) as server:
         faces = [face for photo in photos for face in cut_out(server.client, photo)]

@@ -36,7 +36,7 @@ def main():
     parser.add_argument("--sizes", default="1000,10000,100000,1000000", help="faces (default: %(default)s)")
     parser.add_argument("--stores", default="sqlite,postgres")
     parser.add_argument("--probes", type=int, default=1000, help="probes compared with a full comparison (default: %(default)s)")
-    parser.add_argument("--pack", default="compact")
+    parser.add_argument("--pack", default="standard")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     embeddings = gallery_of.vectors(max(sizes), DIMENSIONS[options.pack])

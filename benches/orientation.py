@@ -31,7 +31,7 @@ ALIKE = 95
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", choices=SETS, action="append", help="a set of photos")
-    parser.add_argument("--pack", default="compact")
+    parser.add_argument("--pack", default="standard")
     options = parser.parse_args()
     print("| | photos | sent | right turn | faces | alike | least similarity |\n|---|---|---|---|---|---|---|")
     wrong = []

@@ -37,7 +37,7 @@ LIGHTQNET_SIDE = 96
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("pack", nargs="?", default="compact")
+    parser.add_argument("pack", nargs="?", default="standard")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder), pack=options.pack) as server:
         filters(server.client)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import postgres  # noqa: E402
 from servers import Server  # noqa: E402
 
-DIMENSIONS = growth.DIMENSIONS["compact"]
+DIMENSIONS = growth.DIMENSIONS["standard"]
 NEAREST, PERSON = growth.NEAREST, gallery_of.PERSON
 HOURS = 7200
 # An index wants to be in memory, and to be built there.

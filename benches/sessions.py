@@ -26,7 +26,7 @@ BATCHES = (1, 2, 4, 8, 20)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--pack", default="compact")
+    parser.add_argument("--pack", default="standard")
     pack = bench.Pack(parser.parse_args().pack)
     frame = bench.blank_input(1280, 720)
     graphs = {"detector, 1280x736": (pack.detector_file, frame), "embedder, one face": (pack.embedder_file, pack.face)}

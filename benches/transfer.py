@@ -24,7 +24,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--faces", type=int, default=100_000)
     faces = parser.parse_args().faces
-    print(f"{faces:,} faces of {growth.DIMENSIONS['compact']} numbers, {USERS} users\n")
+    print(f"{faces:,} faces of {growth.DIMENSIONS['standard']} numbers, {USERS} users\n")
     with tempfile.TemporaryDirectory() as folder, postgres.cluster() as url:
         folder = Path(folder)
         fill(folder / "sqlite", faces)
@@ -44,7 +44,7 @@ def main():
 def fill(folder, faces):
     with Server(folder) as server:
         server.client.create_collection(CollectionId=growth.COLLECTION)
-    embeddings = gallery_of.vectors(faces, growth.DIMENSIONS["compact"])
+    embeddings = gallery_of.vectors(faces, growth.DIMENSIONS["standard"])
     gallery_of.fill_sqlite(folder / "data/rekollect.db", growth.COLLECTION, embeddings)
     with Server(folder) as server:
         for user in range(USERS):

@@ -67,6 +67,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         start_ms = started.elapsed().as_millis() as u64,
         "serving"
     );
+    tell_of_other_packs(&front.service, settings.pack.is_some()).await?;
     match (front.access.is_signed(), address.ip().is_loopback()) {
         (true, _) => {}
         (false, true) => {
@@ -153,6 +154,33 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Warns of collections that another pack made: a new version may have another default than the one that they were made with.
+async fn tell_of_other_packs(service: &Service, is_named: bool) -> Result<(), Box<dyn Error>> {
+    let ours = &service.pack.face_model_version;
+    let counts = service.store.collections_by_version().await?;
+    let all_are_of_one_other = matches!(counts.as_slice(), [(version, _)] if version != ours);
+    for (version, collections) in counts.iter().filter(|(version, _)| version != ours) {
+        let (face_model_version, pack) = (version.as_str(), service.pack_of(version));
+        if all_are_of_one_other && !is_named && pack.is_some() {
+            tracing::warn!(
+                collections,
+                face_model_version,
+                pack,
+                "no pack is named, so the default is served, but every collection was made with another one: they cannot be searched or \
+                 added to; set REKOLLECT_PACK to that pack to go on with them"
+            );
+        } else {
+            tracing::warn!(
+                collections,
+                face_model_version,
+                pack,
+                "collections of another pack cannot be searched or added to; REKOLLECT_PACK names the pack to serve"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Reads the keys anew; a file that cannot be read changes nothing.
 fn reload(access: &Access) {
     match access.reload() {
@@ -180,11 +208,11 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         }
         let runtime = Runtime::load(library.as_deref(), &models_dir)?;
         let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
-        Ok((engine, pack.pack))
+        Ok((engine, pack.pack, manifest.packs))
     });
     let store = Store::open(&settings.place, settings.database_connections).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
-    let (engine, pack) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
+    let (engine, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let (faces, users) = match settings.search {
         SearchSetting::Memory => (search::Engine::memory(), search::Engine::memory()),
         SearchSetting::Pgvector => {
@@ -210,6 +238,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         users,
         engine,
         pack: Arc::new(pack),
+        packs,
         s3: settings.s3.open()?,
         region: settings.region.clone(),
         image_limits: settings.image_limits(),

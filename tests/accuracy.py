@@ -65,7 +65,7 @@ def parse_options():
     parser.add_argument("folder", type=Path, metavar="DIR", help="photos: DIR/Name/Name_0001.jpg")
     parser.add_argument("--pairs", type=Path, help="labelled pairs in LFW's format (default: DIR/pairs.txt if it exists)")
     parser.add_argument("--endpoint", help="a running server (default: start one)")
-    parser.add_argument("--pack", default=os.environ.get("REKOLLECT_PACK", "compact"), help="model pack of the server to start")
+    parser.add_argument("--pack", default=os.environ.get("REKOLLECT_PACK", "standard"), help="model pack of the server to start")
     options = parser.parse_args()
     if not options.folder.is_dir():
         parser.error(f"{options.folder} is no folder")

@@ -24,6 +24,8 @@ pub enum Fault {
         collection: CollectionId,
         /// The version that its vectors are of.
         theirs: ModelVersion,
+        /// The pack of that version, if the manifest has one.
+        pack: Option<String>,
         /// The version of the running pack.
         ours: ModelVersion,
     },

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::access::{Decision, Principal};
-use crate::domain::{AccountId, AttributeSet, CollectionId, FaceId, Fault, ImageSource, Operation, Percent};
+use crate::domain::{
+    AccountId, AttributeSet, CollectionId, FaceId, Fault, ImageSource, ModelVersion, Operation, Percent,
+};
 use crate::search;
 use crate::sources::S3;
 use crate::store::{Collection, Store, UserKey};
@@ -58,6 +60,8 @@ pub struct Service {
     pub engine: Engine,
     /// The models that the workers run.
     pub pack: Arc<Pack>,
+    /// Every pack of the manifest, this one among them.
+    pub packs: Vec<Pack>,
     /// Where images lie that a request only names.
     pub s3: S3,
     /// The region in ARNs.
@@ -96,6 +100,11 @@ impl Service {
     /// `arn:aws:rekognition:<region>:<account>:collection/<id>`.
     pub fn collection_arn(&self, account: &AccountId, id: &CollectionId) -> String {
         format!("arn:aws:rekognition:{}:{}:collection/{id}", self.region, account.as_str())
+    }
+
+    /// The name of the pack that makes vectors of this version, if the manifest has one.
+    pub fn pack_of(&self, version: &ModelVersion) -> Option<&str> {
+        self.packs.iter().find(|pack| pack.face_model_version == *version).map(|pack| pack.name.as_str())
     }
 
     /// The cosine below which nothing reaches the threshold.
@@ -140,6 +149,7 @@ impl Call<'_> {
         } else {
             Err(Fault::ModelVersionMismatch {
                 collection: collection.id,
+                pack: self.service.pack_of(&collection.model_version).map(str::to_owned),
                 theirs: collection.model_version,
                 ours: ours.clone(),
             })

@@ -427,6 +427,18 @@ impl Store {
             .map_err(Fault::internal("listing collections"))
     }
 
+    /// How many collections there are of each model version, whoever owns them.
+    pub async fn collections_by_version(&self) -> Result<Vec<(ModelVersion, i64)>, Fault> {
+        sqlx::query("SELECT face_model_version, count(*) FROM collections GROUP BY face_model_version ORDER BY 1")
+            .try_map(|row: AnyRow| {
+                let version = ModelVersion::try_from(row.try_get::<String, _>(0)?).map_err(decode_error)?;
+                Ok((version, row.try_get(1)?))
+            })
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Fault::internal("counting the collections of each model version"))
+    }
+
     /// Deletes a collection and all that it holds. Fails with [`Fault::CollectionNotFound`].
     pub async fn delete_collection(&self, account: &AccountId, id: &CollectionId) -> Result<(), Fault> {
         const CONTEXT: &str = "deleting a collection";

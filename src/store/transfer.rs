@@ -138,7 +138,7 @@ impl Store {
             Ok(collection)
         } else {
             let (theirs, ours) = (model_version, collection.model_version);
-            Err(Fault::ModelVersionMismatch { collection: id, theirs, ours })
+            Err(Fault::ModelVersionMismatch { collection: id, theirs, pack: None, ours })
         }
     }
 

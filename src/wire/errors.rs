@@ -146,12 +146,19 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         Fault::CollectionExists(id) => {
             ("ResourceAlreadyExistsException", format!("The collection id: {id} already exists"))
         }
-        Fault::ModelVersionMismatch { collection, theirs, ours } => (
-            INVALID,
-            format!(
-                "The collection id: {collection} holds faces of model version {theirs}, which cannot be compared with version {ours} of this server"
-            ),
-        ),
+        Fault::ModelVersionMismatch { collection, theirs, pack, ours } => {
+            let (named, remedy) = match pack {
+                Some(pack) => (format!(" (pack {pack})"), format!("start the server with REKOLLECT_PACK={pack}, or ")),
+                None => <_>::default(),
+            };
+            (
+                INVALID,
+                format!(
+                    "The collection id: {collection} was made with face model {theirs}{named}, and this server runs {ours}: \
+                     {remedy}index the photos into a new collection"
+                ),
+            )
+        }
         Fault::UserNotFound(id) => ("ResourceNotFoundException", format!("The user id: {id} does not exist")),
         Fault::UserExists(id) => ("ConflictException", format!("The user id: {id} already exists")),
         Fault::TooManyFacesOfUser(id) => (

@@ -40,13 +40,16 @@ def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY
 class Server:
     """A running server: `url` is where it answers, `client` a boto3 client of it, `ready_after` the seconds that the start took.
 
-    `args` are further flags of `rekollect serve`, `env` further variables; a start may take `patience` seconds."""
+    `args` are further flags of `rekollect serve`, `env` further variables; a start may take `patience` seconds. Where `pack` is None the
+    server takes its default."""
 
-    def __init__(self, folder, pack="compact", database_url=None, args=(), env=None, patience=30):
+    def __init__(self, folder, pack="standard", database_url=None, args=(), env=None, patience=30):
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"log-{uuid.uuid4().hex[:8]}.txt"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REKOLLECT_") and name != "DATABASE_URL"}
-        settings = {"REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_PACK": pack, "REKOLLECT_DATA_DIR": str(folder / "data")}
+        settings = {"REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_DATA_DIR": str(folder / "data")}
+        if pack:
+            settings["REKOLLECT_PACK"] = pack
         if database_url:
             settings["DATABASE_URL"] = database_url
         begin = time.monotonic()

@@ -67,7 +67,7 @@ def first_schema(request, tmp_path, databases):
     add(store, "collections", account=account, name=COLLECTION, face_model_version=version, created_at_ms=1, revision=1, face_count=1)
     ((key,),) = store.run("SELECT id FROM collections")
     box = dict(box_left=0.1, box_top=0.1, box_width=0.5, box_height=0.5)
-    vector = numpy.eye(1, 192, dtype=numpy.float32).tobytes()
+    vector = numpy.eye(1, 128, dtype=numpy.float32).tobytes()
     add(store, "faces", collection_id=key, face_id=FACE.bytes, image_id=FACE.bytes, **box, confidence=99.0, embedding=vector, revision=1)
     yield store, tmp_path
     store.connection.close()
@@ -124,3 +124,53 @@ def test_a_newer_schema_is_refused_in_clear_words(first_schema):
     assert "step 4711" in done.stderr and "newer" in done.stderr, done.stderr
     tables = {"sqlite": "SELECT name FROM sqlite_master", "postgres": "SELECT tablename FROM pg_tables"}["postgres" if store.url else "sqlite"]
     assert ("tags",) not in [tuple(row) for row in store.run(tables)], "nothing was changed"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_collections_of_the_default_pack_of_before_wait_for_it(store, tmp_path, databases, photo):
+    """The default was `compact` up to 0.2.0: whoever names no pack and goes on to a later version serves another one."""
+    url = databases.create() if store == "postgres" else None
+    obama, image = {"Bytes": photo("obama.jpg")}, {"Bytes": photo("obama2.jpg")}
+    with Server(tmp_path, pack="compact", database_url=url) as server:
+        for name in ("people", "others"):
+            server.client.create_collection(CollectionId=name)
+        (record,) = server.client.index_faces(CollectionId="people", Image=obama)["FaceRecords"]
+        face = record["Face"]["FaceId"]
+        server.client.create_user(CollectionId="people", UserId="obama")
+        server.client.associate_faces(CollectionId="people", UserId="obama", FaceIds=[face])
+
+    with Server(tmp_path, pack=None, database_url=url) as server:
+        (warning,) = [line for line in server.log.read_text().splitlines() if "WARN" in line]
+        assert "no pack is named" in warning and "REKOLLECT_PACK" in warning
+        assert 'collections=2 face_model_version="7.1" pack="compact"' in warning
+        calls = {
+            "index_faces": {"Image": image},
+            "search_faces": {"FaceId": face},
+            "search_faces_by_image": {"Image": image},
+            "search_users": {"FaceId": face},
+            "search_users_by_image": {"Image": image},
+            "associate_faces": {"UserId": "obama", "FaceIds": [face]},
+        }
+        for operation, request in calls.items():
+            with pytest.raises(server.client.exceptions.InvalidParameterException) as refusal:
+                getattr(server.client, operation)(CollectionId="people", **request)
+            assert refusal.value.response["Error"]["Message"] == (
+                "The collection id: people was made with face model 7.1 (pack compact), and this server runs 7.3: "
+                "start the server with REKOLLECT_PACK=compact, or index the photos into a new collection"
+            ), operation
+        assert server.client.list_collections()["FaceModelVersions"] == ["7.1", "7.1"]
+        assert [listed["FaceId"] for listed in server.client.list_faces(CollectionId="people")["Faces"]] == [face]
+        server.client.delete_collection(CollectionId="others")
+        server.client.create_collection(CollectionId="new")
+        server.client.index_faces(CollectionId="new", Image=obama)
+        assert len(server.client.search_faces_by_image(CollectionId="new", Image=image)["FaceMatches"]) == 1
+
+    # Now that both kinds are there, neither can be what the operator meant all along.
+    with Server(tmp_path, pack=None, database_url=url) as server:
+        (warning,) = [line for line in server.log.read_text().splitlines() if "WARN" in line]
+        assert "no pack is named" not in warning and 'collections=1 face_model_version="7.1" pack="compact"' in warning
+
+    with Server(tmp_path, pack="compact", database_url=url) as server:
+        (match,) = server.client.search_faces_by_image(CollectionId="people", Image=image)["FaceMatches"]
+        assert match["Face"]["FaceId"] == face
+        assert [user["User"]["UserId"] for user in server.client.search_users_by_image(CollectionId="people", Image=image)["UserMatches"]] == ["obama"]

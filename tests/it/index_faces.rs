@@ -140,7 +140,7 @@ fn vectors_of_other_models_are_refused_and_never_compared() {
         std::os::unix::fs::symlink(entry.path(), other.path().join(entry.file_name())).unwrap();
     }
     let manifest = std::fs::read_to_string(models_dir().join("manifest.toml")).unwrap();
-    std::fs::write(other.path().join("manifest.toml"), manifest.replace("\"7.1\"", "\"8.0\"")).unwrap();
+    std::fs::write(other.path().join("manifest.toml"), manifest.replace("\"7.3\"", "\"8.0\"")).unwrap();
     let server = Server::start_on(data, None, &["--models-dir", other.path().to_str().unwrap()]);
 
     let bytes = json!({"Bytes": base64(&image)});
@@ -151,13 +151,16 @@ fn vectors_of_other_models_are_refused_and_never_compared() {
     ] {
         let (code, text) = server.fail(operation, request);
         assert_eq!(code, "InvalidParameterException", "{operation}");
-        assert!(text.contains("7.1") && text.contains("8.0"), "{text}");
+        assert_eq!(
+            text,
+            "The collection id: people was made with face model 7.3, and this server runs 8.0: index the photos into a new collection"
+        );
     }
     // Listing and deleting compare nothing.
     let listed = server.ok("ListFaces", json!({"CollectionId": "people"}));
     assert_eq!(
         (strings(&listed["Faces"], "FaceId"), &listed["FaceModelVersion"]),
-        (vec![ids[0].as_str()], &json!("7.1"))
+        (vec![ids[0].as_str()], &json!("7.3"))
     );
     assert_eq!(server.ok("DeleteFaces", json!({"CollectionId": "people", "FaceIds": ids}))["DeletedFaces"], json!(ids));
 }

@@ -22,10 +22,10 @@ fn weights_with_another_digest_are_refused_with_the_remedy() {
     let (data, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::copy(models_dir().join("manifest.toml"), models.path().join("manifest.toml")).unwrap();
     let missing = refusal(serve(data.path()).arg("--models-dir").arg(models.path()));
-    assert!(missing.contains("setup.py --pack compact"), "{missing}");
+    assert!(missing.contains("setup.py --pack standard"), "{missing}");
     std::fs::write(models.path().join("yunet-2023mar.onnx"), b"tampered").unwrap();
     let tampered = refusal(serve(data.path()).arg("--models-dir").arg(models.path()));
-    assert!(tampered.contains("SHA-256") && tampered.contains("setup.py --pack compact"), "{tampered}");
+    assert!(tampered.contains("SHA-256") && tampered.contains("setup.py --pack standard"), "{tampered}");
 }
 
 #[test]
@@ -47,7 +47,9 @@ fn packs_are_listed_with_licence_origin_and_state() {
         .unwrap();
     let listing = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{listing}");
-    for word in ["compact (default)", "accurate", "MIT", "Apache-2.0", "OpenCV Zoo", "verified"] {
+    for word in
+        ["standard (default)", "compact", "accurate", "MIT", "Apache-2.0", "OpenCV Zoo", "CASIA-WebFace", "verified"]
+    {
         assert!(listing.contains(word), "{word} is not in\n{listing}");
     }
 }

@@ -420,7 +420,7 @@ def start(start_server, documents, secrets=None, **changed):
     the folders."""
     variables = environment(documents, secrets)
     image = dict(re.findall(r"(REKOLLECT_\w+)=(\S+)", (ROOT / "Dockerfile").read_text().split("\nFROM scratch")[1]))
-    here = {"REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_PACK": "compact"}
+    here = {"REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_PACK": "standard"}
     if "REKOLLECT_DATA_DIR" in variables:
         here["REKOLLECT_DATA_DIR"] = changed.pop("data")
     return start_server(env={**image, **variables, **here, **changed})
