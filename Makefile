@@ -37,7 +37,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-garbage bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -146,6 +146,9 @@ bench-detection: build setup-tests  ## Which faces are found, by their size (ARG
 
 bench-quality: build setup-tests  ## What each level of the quality filter leaves out (ARGS=accurate)
 	@$(TEST_PYTHON) benches/quality.py $(ARGS)
+
+bench-garbage: build setup-tests  ## How much is stored that is no readable face (ARGS="compact --without DIR"; DIR has pictures without faces)
+	@$(TEST_PYTHON) benches/garbage.py $(ARGS)
 
 bench-growth: build setup-tests  ## What a collection's size costs, to a million faces, on both stores (ARGS="--sizes 1000,10000")
 	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/growth.py $(ARGS)

@@ -32,7 +32,7 @@ BESIDE_SIDE = 260
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--pack", default="compact")
+    parser.add_argument("--pack", default="standard")
     parser.add_argument("--faces", type=int, default=24)
     parser.add_argument("--only", choices=SETS, action="append", help="a set of photos")
     parser.add_argument("--cost", type=Path, metavar="OTHER_BINARY")
