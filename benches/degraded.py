@@ -51,7 +51,8 @@ def main():
     for pack in options.pack or ["standard", "compact"]:
         with tempfile.TemporaryDirectory() as folder, Server(Path(folder), pack=pack) as server:
             sets = {name: measured(server.client, name, people) for name, people in sets_of(options).items()}
-        print(f"\n## {pack}\n\nfound / matched / a stranger, in %, of: " + ", ".join(f"{name} {len(probes)}" for name, (probes, _) in sets.items()))
+        counts = ", ".join(f"{name} {len(probes)}" for name, (probes, _) in sets.items())
+        print(f"\n## {pack}\n\nfound / matched / a stranger, in %; probes: {counts}")
         for title, conditions in CONDITIONS.items():
             print(f"\n| {title} | " + " | ".join(sets) + " |\n|---" + "|---" * len(sets) + "|")
             for condition in conditions:
@@ -93,7 +94,8 @@ def measured(client, name, people):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for title, conditions in CONDITIONS.items():
             for condition, worse in conditions.items():
-                answers[title, condition] = [sum(each) for each in zip((0, 0, 0, 0), *pool.map(lambda one: ask(client, one, worse), probes))]
+                asked = pool.map(lambda one: ask(client, one, worse), probes)
+                answers[title, condition] = [sum(each) for each in zip((0, 0, 0, 0), *asked)]
             print(f"{name}: {title}", file=sys.stderr, flush=True)
     client.delete_collection(CollectionId=COLLECTION)
     return probes, answers
@@ -137,7 +139,7 @@ def turned(degrees):
 
 
 def framed(one, height, degrees=0):
-    """A Full HD frame in the photo's colours with a disc of the photo around the face in the middle, brought to a height and turned clockwise."""
+    """A Full HD frame in the photo's colours; in its middle a disc around the face, brought to a height and turned clockwise."""
     spots = one.image.resize((4, 3), Image.Resampling.BOX).resize(FRAME, Image.Resampling.BICUBIC)
     frame = Image.blend(spots, Image.effect_noise(FRAME, 60).convert("RGB"), 0.15)
     x, y, reach = *middle(one.box), REACH * one.box[3]
