@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 
 THRESHOLD = 80  # the API's default
 ROW, HEAD, COLUMN = 22, 76, 34
-NAMES, PANEL, GAP = 190, 190, 48
+NAMES, PANEL, GAP = 208, 184, 50
 STYLE = """
   .paper { fill: #ffffff } text { fill: #1f2328; font: 12px sans-serif } .soft { fill: #59636e } .title { font-weight: bold }
   .grid { stroke: #d1d9e0 } .interval { stroke: #0b5cad; stroke-width: 2 } .point { fill: #0b5cad } .all { fill: #9a4d00 }
