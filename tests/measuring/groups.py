@@ -113,7 +113,7 @@ def similarities(client, photos):
                 new = [number for number in range(begin, len(found)) if found[number] is not None]
                 for number, alike in zip(new, pool.map(lambda number: faces.search(client, collection, found[number]), new)):
                     row = [faces.similarity({found[number]: alike}, found[number], other) for other in found]
-                    scores[number, : len(row)] = scores[: len(row), number] = row
+                    scores[number, : len(found)] = scores[: len(found), number] = row
                 print(f"{len(found)} of {len(photos)} photos", file=sys.stderr)
     finally:
         client.delete_collection(CollectionId=collection)
@@ -123,6 +123,7 @@ def similarities(client, photos):
 def rows_of(scores, found, people, labels):
     """The rows of a column: each group, and each two of them. `labels` has the group of each photo, "" for none."""
     groups = sorted(set(labels) - {""})
+    people = numpy.unique(people, return_inverse=True)[1]  # numbers are compared faster than names
     yield row_of(scores, found, people, "all", labels != "", labels != "")
     for group in groups:
         yield row_of(scores, found, people, group, labels == group, labels == group)
