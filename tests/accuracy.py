@@ -101,7 +101,7 @@ def measure_and_report(client, options, pairs, columns):
     check(pairs, options)
     faceless = {pair_photo for pair in pairs for pair_photo in (pair.left, pair.right) if not found[place[pair_photo]]}
     report(options, pairs, numpy.array([scores[place[pair.left], place[pair.right]] for pair in pairs]), faceless)
-    print(f"by group: {len(photos)} photos of {len(set(people))} people, every pair of them; in brackets: 95 % of what chance does")
+    print(f"by group: {len(photos)} photos of {len(set(people))} people, every pair of them; in brackets: intervals of 95 %")
     rows = {}
     for name, column in columns.items():
         labels = numpy.array([column.get(path, "") for path in photos])
