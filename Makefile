@@ -141,6 +141,7 @@ bench-attributes: build setup-tests  ## What the attributes are worth, and cost 
 	@$(TEST_PYTHON) benches/attributes.py $(DATA) $(ARGS)
 
 bench-degraded: build setup-tests  ## Which faces are found and known again in poor photos (DATA=folder with crops.zip and labels.csv)
+	@for pack in standard compact; do $(SETUP) --pack $$pack; done
 	@$(TEST_PYTHON) benches/degraded.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-detection: build setup-tests  ## Which faces are found, by their size (ARGS=accurate)
