@@ -37,7 +37,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-detection bench-garbage bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -131,8 +131,8 @@ lint-workflows: .venv-test/installed
 	.venv-test/bin/actionlint
 	if command -v shellcheck > /dev/null; then shellcheck .ci/run .github/*.sh tests/image/*.sh; else echo 'SKIPPED scripts: there is no shellcheck'; fi
 
-accuracy: build .venv-test/installed  ## Accuracy on labelled pairs in the LFW layout: DIR=lfw [PAIRS=pairs.txt] [ENDPOINT=http://...]
-	@$(TEST_PYTHON) tests/accuracy.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") $(ARGS) -- \
+accuracy: build .venv-test/installed  ## Accuracy on labelled pairs in the LFW layout: DIR=lfw [PAIRS=pairs.txt] [GROUPS=groups.csv] [ENDPOINT=http://...]
+	@$(TEST_PYTHON) tests/accuracy.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(GROUPS),--groups "$(GROUPS)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") $(ARGS) -- \
 	  "$(or $(DIR),$(error say where the photos are: make accuracy DIR=lfw))"
 
 bench: build setup-tests  ## Speed, start and memory, next to the floor (ARGS="--pack accurate")
@@ -140,6 +140,10 @@ bench: build setup-tests  ## Speed, start and memory, next to the floor (ARGS="-
 
 bench-attributes: build setup-tests  ## What the attributes are worth, and cost (DATA=folder with crops.zip and labels.csv)
 	@$(TEST_PYTHON) benches/attributes.py $(DATA) $(ARGS)
+
+bench-degraded: build setup-tests  ## Which faces are found and known again in poor photos (DATA=folder with crops.zip and labels.csv)
+	@for pack in standard compact; do $(SETUP) --pack $$pack; done
+	@$(TEST_PYTHON) benches/degraded.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-detection: build setup-tests  ## Which faces are found, by their size (ARGS=accurate)
 	@$(TEST_PYTHON) benches/detection.py $(ARGS)

@@ -6,13 +6,15 @@ it, every pair of photos of one person and as many pairs of two people, drawn wi
 Each photo is indexed, of its faces the one nearest the middle counts (as in LFW, where others stand around), and SearchFaces with
 threshold 0 gives the similarity of a pair. A search returns 4,096 faces at most, so the pairs are split into collections of fewer: all
 similarities are then exact. A pair with a photo in which no face is found scores -1: a miss for one person, right for two.
+
+A CSV of groups (DIR/groups.csv, or GROUPS=file: the first column is the photo below DIR, each further one a group such as age or sex) gives
+the same by group and across groups, over every pair of photos; --svg draws it.
 """
 
 import argparse
 import itertools
 import os
 import random
-import re
 import sys
 import tempfile
 import uuid
@@ -23,12 +25,11 @@ from pathlib import Path
 import numpy
 
 sys.path.insert(0, str(Path(__file__).parent / "clients"))
+from measuring import groups, picture  # noqa: E402
+from measuring.faces import MOST_FACES, index, people_of, search, similarity  # noqa: E402
 from servers import Server, rekognition  # noqa: E402
 
-MOST_FACES = 4096
-NO_FACE = -1.0
 FALSE_ACCEPT_RATES = [1e-2, 1e-3, 1e-4]
-PICTURES = {".jpg", ".jpeg", ".png"}
 TOO_FEW = """too few pairs. The threshold for one fold is set on the others, so two folds need pairs of one person and pairs of two people.
 Four people with two photos each are enough (DIR/Name/Name_0001.jpg), or a pairs.txt with two folds."""
 
@@ -46,32 +47,68 @@ class Pair:
 def main():
     options = parse_options()
     pairs = pairs_from_file(options.folder, options.pairs) if options.pairs else pairs_from_folder(options.folder)
+    check(pairs, options)
+    try:
+        columns = groups.read(options.groups, options.folder) if options.groups else {}
+    except groups.BadGroups as wrong:
+        sys.exit(str(wrong))
+    with tempfile.TemporaryDirectory() as folder:
+        if options.endpoint:
+            return measure_and_report(rekognition(options.endpoint), options, pairs, columns)
+        with Server(Path(folder), pack=options.pack) as server:
+            measure_and_report(server.client, options, pairs, columns)
+
+
+def check(pairs, options):
     if len({pair.fold for pair in pairs if pair.same} & {pair.fold for pair in pairs if not pair.same}) < 2:
         sys.exit(f"{options.pairs or options.folder}: {TOO_FEW}")
     missing = next((path for pair in pairs for path in (pair.left, pair.right) if not path.exists()), None)
     if missing:
         sys.exit(f"{missing}: named by the pairs, but not there")
-    if options.endpoint:
-        scores, faceless = measure(rekognition(options.endpoint), pairs)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            with Server(Path(folder), pack=options.pack) as server:
-                scores, faceless = measure(server.client, pairs)
-    report(options, pairs, scores, faceless)
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, metavar="DIR", help="photos: DIR/Name/Name_0001.jpg")
     parser.add_argument("--pairs", type=Path, help="labelled pairs in LFW's format (default: DIR/pairs.txt if it exists)")
+    parser.add_argument("--groups", type=Path, help="a CSV of the photos' groups (default: DIR/groups.csv if it exists)")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the groups into this file")
+    parser.add_argument("--photos", type=int, default=MOST_FACES, help=f"compare at most so many by group (default and most: {MOST_FACES})")
     parser.add_argument("--endpoint", help="a running server (default: start one)")
     parser.add_argument("--pack", default=os.environ.get("REKOLLECT_PACK", "standard"), help="model pack of the server to start")
     options = parser.parse_args()
     if not options.folder.is_dir():
         parser.error(f"{options.folder} is no folder")
-    if options.pairs is None and (options.folder / "pairs.txt").exists():
-        options.pairs = options.folder / "pairs.txt"
+    if not 0 < options.photos <= MOST_FACES:
+        parser.error(f"--photos goes from 1 to {MOST_FACES}")
+    for name, file in (("pairs", "pairs.txt"), ("groups", "groups.csv")):
+        if getattr(options, name) is None and (options.folder / file).exists():
+            setattr(options, name, options.folder / file)
+    if options.groups and not options.groups.exists():
+        parser.error(f"there is no file {options.groups}")
+    if options.svg and not options.groups:
+        parser.error("--svg draws groups: name their CSV with --groups")
     return options
+
+
+def measure_and_report(client, options, pairs, columns):
+    if not columns:
+        return report(options, pairs, *measure(client, pairs))
+    photos, people = groups.chosen(options.folder, options.photos)
+    scores, found = groups.similarities(client, photos)
+    place = {path: number for number, path in enumerate(photos)}
+    pairs = [pair for pair in pairs if pair.left in place and pair.right in place]
+    check(pairs, options)
+    faceless = {pair_photo for pair in pairs for pair_photo in (pair.left, pair.right) if not found[place[pair_photo]]}
+    report(options, pairs, numpy.array([scores[place[pair.left], place[pair.right]] for pair in pairs]), faceless)
+    print(f"by group: {len(photos)} photos of {len(set(people))} people, every pair of them; in brackets: intervals of 95 %")
+    rows = {}
+    for name, column in columns.items():
+        labels = numpy.array([column.get(path, "") for path in photos])
+        rows[name] = list(groups.rows_of(scores, found, people, labels))
+        print("\n".join(groups.tables(name, rows[name])), flush=True)
+    if options.svg:
+        options.svg.write_text(picture.drawn(rows, f"{version(options)}, {len(photos)} photos of {len(set(people))} people"))
 
 
 def pairs_from_file(folder, path):
@@ -95,9 +132,7 @@ def photo(folder, name, number):
 
 def pairs_from_folder(folder):
     """All pairs of one person, as many of two people; in two folds by person, so that no threshold is tested on who set it."""
-    folders = [person for person in sorted(folder.iterdir()) if person.is_dir()]
-    people = [sorted(path for path in person.iterdir() if path.suffix.lower() in PICTURES) for person in folders]
-    people = [photos for photos in people if photos]
+    people = list(people_of(folder).values())
     dice = random.Random(1)
     dice.shuffle(people)
     pairs = []
@@ -144,33 +179,6 @@ def measure_batch(client, collection, batch, faceless):
     return [similarity(similarities, faces[pair.left], faces[pair.right]) for pair in batch]
 
 
-def similarity(similarities, left, right):
-    if left is None or right is None:
-        return NO_FACE
-    return 100.0 if left == right else similarities[left][right]
-
-
-def index(client, collection, path):
-    """The id of the face nearest the middle of the photo; the others are taken out again."""
-    name = re.sub(r"[^a-zA-Z0-9_.\-:]", "_", path.stem)[:255]
-    records = client.index_faces(
-        CollectionId=collection, Image={"Bytes": path.read_bytes()}, ExternalImageId=name, QualityFilter="NONE"
-    )["FaceRecords"]
-    faces = [record["Face"] for record in sorted(records, key=lambda record: from_the_middle(record["Face"]["BoundingBox"]))]
-    if len(faces) > 1:
-        client.delete_faces(CollectionId=collection, FaceIds=[face["FaceId"] for face in faces[1:]])
-    return faces[0]["FaceId"] if faces else None
-
-
-def from_the_middle(box):
-    return (box["Left"] + box["Width"] / 2 - 0.5) ** 2 + (box["Top"] + box["Height"] / 2 - 0.5) ** 2
-
-
-def search(client, collection, face):
-    found = client.search_faces(CollectionId=collection, FaceId=face, FaceMatchThreshold=0, MaxFaces=MOST_FACES)
-    return {match["Face"]["FaceId"]: match["Similarity"] for match in found["FaceMatches"]}
-
-
 def accuracies(scores, same, folds):
     """The accuracy in each fold, at the threshold that is best in all the others."""
     for fold in sorted(set(folds)):
@@ -200,11 +208,14 @@ def true_accept_rate(scores, same, false_accept_rate):
     return numpy.mean(scores[same] > highest_refused), highest_refused
 
 
+def version(options):
+    return f"server {options.endpoint}" if options.endpoint else f"pack {options.pack}"
+
+
 def report(options, pairs, scores, faceless):
     same = numpy.array([pair.same for pair in pairs])
     rates = numpy.array(list(accuracies(scores, same, numpy.array([pair.fold for pair in pairs]))))
-    version = f"server {options.endpoint}" if options.endpoint else f"pack {options.pack}"
-    print(f"{version}: {same.sum()} pairs of one person, {(~same).sum()} pairs of two, of {options.pairs or options.folder}")
+    print(f"{version(options)}: {same.sum()} pairs of one person, {(~same).sum()} pairs of two, of {options.pairs or options.folder}")
     print(f"photos without a face: {len(faceless)} of {len({path for pair in pairs for path in (pair.left, pair.right)})}")
     print(f"accuracy: {rates.mean():.4f} +- {rates.std():.4f} ({len(rates)} folds, threshold from the others)")
     print(f"accuracy at similarity 80, the API's default: {accuracy(scores, same, 80):.4f}")
