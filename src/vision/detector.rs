@@ -380,7 +380,7 @@ fn roll_of([left_eye, right_eye, _, left_mouth, right_mouth]: &[[f32; 2]; 5]) ->
 }
 
 /// The angle between two tilts, in degrees.
-fn between(a: f32, b: f32) -> f32 {
+pub(super) fn between(a: f32, b: f32) -> f32 {
     let turn = (a - b).rem_euclid(360.0);
     turn.min(360.0 - turn)
 }

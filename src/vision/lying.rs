@@ -8,7 +8,7 @@
 
 use super::alignment::warped_crop;
 use super::decode::Photo;
-use super::detector::{Detector, Look, one_box_a_face};
+use super::detector::{Detector, Look, between, one_box_a_face};
 use super::roll::{self, Roll};
 use super::yunet::Detection;
 
@@ -19,26 +19,37 @@ const STANDS_FROM: f32 = 0.91;
 const HINTS: usize = 8;
 /// A hint of which this share lies on a face is a part of it.
 const PART_OF_A_FACE: f32 = 0.3;
-/// What the network of rolls takes for a face with less is none.
-const A_FACE_FROM: f32 = 0.05;
+/// What the network of rolls takes for a face with less is none: nearly every lying face has more, and half of the false hints less.
+const A_FACE_FROM: f32 = 0.002;
 /// What is turned less is read as it is: YuNet is good at that ...
 const LEVEL: f32 = 15.0;
 /// ... and up to here it is only tilted: its box is good as it is, and its landmarks are better upright.
 const TILTED: f32 = 40.0;
-/// A face has at least this score when it is looked at the right way up: of what is no face in 63 photos the surest had .865 ...
-const LIES_FROM: f32 = 0.88;
-/// ... and so much more than in the photo as it is, unless it is only tilted.
-const MARGIN: f32 = 0.02;
 /// The network of rolls looks at this square ...
 const SQUARE: Look = Look { roll: 0.0, side: roll::SIDE, length: roll::BOX, min_score: 0.0 };
 /// ... and YuNet at this one: enough to tell a face, even if its box is half or twice as long as it should be.
 const GLANCE: Look = Look { roll: 0.0, side: 128, length: 54.0, min_score: 0.3 };
+/// A glance that sees less than this was turned the wrong way; then others are tried ...
+const NEARLY_FROM: f32 = 0.4;
+const QUARTERS: [f32; 3] = [180.0, 90.0, -90.0];
+/// ... if the network took it for a face with this much.
+const MISREAD_FROM: f32 = 0.02;
+/// A face has at least this score when YuNet looks at it the right way up: of what is no face in 63 photos the surest had .865 ...
+const LIES_FROM: f32 = 0.88;
+/// ... or this one, if the network of rolls agrees: it takes it for a face by so much, and for upright within so many degrees.
+const LIES_WITH_BOTH_FROM: f32 = 0.8;
+const STANDS_THERE_FROM: f32 = 0.5;
+const NEAR: f32 = 25.0;
+/// And so much more than in the photo as it is, unless it is only tilted.
+const MARGIN: f32 = 0.02;
+/// Until then it is glanced at in so many turns that are so far apart: as the network says then, or else by so much further.
+const TRIES: usize = 4;
+const APART: f32 = 6.0;
+const FURTHER: [f32; 4] = [22.5, -22.5, 45.0, -45.0];
 /// Then its landmarks are read, where the face is as long as they need.
 const READING: Look = Look { roll: 0.0, side: 384, length: 192.0, min_score: 0.5 };
 /// The glance and the reading mean one face from this overlap on.
 const SAME_FROM_IOU: f32 = 0.3;
-/// While a face is not sure it is glanced at again, with the box that was seen best, turned by so much more.
-const FURTHER: [f32; 3] = [22.5, -22.5, 0.0];
 
 impl Detector {
     /// The faces found in a photo, those that lie turned read the right way up, and with them the hints that turn out to be such faces.
@@ -55,11 +66,11 @@ impl Detector {
         for (face, roll) in unsure.into_iter().zip(rolls) {
             let is_face = roll.likely >= A_FACE_FROM;
             let tilt = roll.degrees.abs();
-            match if is_face && tilt > LEVEL { self.look_turned(photo, &face, roll.degrees)? } else { None } {
+            match if is_face && tilt > LEVEL { self.look_turned(photo, &face, roll)? } else { None } {
                 Some(read) if tilt > TILTED => known.push(read),
                 // The better look is the better reading, but the box is good as it is.
                 Some(read) => known.push(Detection { rect: face.rect, seen: face.seen, ..read }),
-                None if is_face && tilt <= TILTED => known.push(face),
+                None if roll.likely >= STANDS_THERE_FROM && tilt <= TILTED => known.push(face),
                 None => doubtful.push(face),
             }
         }
@@ -69,7 +80,7 @@ impl Detector {
             if roll.likely < A_FACE_FROM || known.iter().any(|face| is_part(&hint, face)) {
                 continue;
             }
-            if let Some(face) = self.look_turned(photo, &hint, roll.degrees)? {
+            if let Some(face) = self.look_turned(photo, &hint, roll)? {
                 // What was seen there as upright was this one.
                 doubtful.retain(|other| !is_part(other, &face));
                 known.push(face);
@@ -81,45 +92,67 @@ impl Detector {
 
     /// How each of these is turned, if it is a face.
     fn rolls(&mut self, photo: &Photo, seen: &[Detection]) -> ort::Result<Vec<Roll>> {
-        let mut square =
-            |face: &Detection| warped_crop(photo, &SQUARE.crop_to_photo(&face.rect), SQUARE.side, &mut self.resizer);
-        let squares: Vec<Vec<u8>> = seen.iter().map(&mut square).collect();
+        let squares: Vec<Vec<u8>> = seen.iter().map(|face| self.square(photo, face, 0.0)).collect();
         self.roll_net.of(&squares.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
-    /// The face that is clear where `seen` is looked at turned by about `roll`, and clearer than upright.
-    fn look_turned(&mut self, photo: &Photo, seen: &Detection, roll: f32) -> ort::Result<Option<Detection>> {
-        let mut best_roll = roll;
-        let mut best = self.glance(photo, seen, roll)?.unwrap_or(Detection { score: 0.0, ..*seen });
-        for further in FURTHER {
-            if best.score >= LIES_FROM {
-                break;
-            }
-            if let Some(face) = self.glance(photo, &best, roll + further)?
-                && face.score > best.score
-            {
-                (best, best_roll) = (face, roll + further);
+    /// What the network of rolls looks at, turned by so much.
+    fn square(&mut self, photo: &Photo, face: &Detection, roll: f32) -> Vec<u8> {
+        let look = Look { roll, ..SQUARE };
+        warped_crop(photo, &look.crop_to_photo(&face.rect), look.side, &mut self.resizer)
+    }
+
+    /// The face that is clear where `seen` is looked at turned by about `told`, and clearer than upright.
+    fn look_turned(&mut self, photo: &Photo, seen: &Detection, told: Roll) -> ort::Result<Option<Detection>> {
+        let mut best = (told.degrees, self.glance(photo, seen, told.degrees)?);
+        if best.1.score < NEARLY_FROM && told.likely >= MISREAD_FROM {
+            for turn in QUARTERS {
+                best = surer(best, (told.degrees + turn, self.glance(photo, seen, told.degrees + turn)?));
+                if best.1.score >= NEARLY_FROM {
+                    break;
+                }
             }
         }
-        if best.score < LIES_FROM {
+        if best.1.score == 0.0 {
             return Ok(None);
         }
-        if roll.abs() > TILTED {
-            let upright = self.glance(photo, &best, 0.0)?.map_or(0.0, |face| face.score);
-            if best.score < seen.score.max(upright) + MARGIN {
+        let mut tried = vec![best.0];
+        while best.1.score < LIES_FROM {
+            let (roll, face) = best;
+            let square = self.square(photo, &face, roll);
+            let Some(&left) = self.roll_net.of(&[&square])?.first() else { break };
+            if face.score >= LIES_WITH_BOTH_FROM && left.likely >= STANDS_THERE_FROM && left.degrees.abs() <= NEAR {
+                break;
+            }
+            let as_told = (left.likely >= A_FACE_FROM).then_some(left.degrees);
+            let next = as_told.into_iter().chain(FURTHER).map(|further| roll + further);
+            let is_new = |next: &f32| tried.iter().all(|tried| between(*tried, *next) >= APART);
+            match next.into_iter().find(is_new) {
+                Some(next) if tried.len() < TRIES => {
+                    tried.push(next);
+                    best = surer(best, (next, self.glance(photo, &face, next)?));
+                }
+                _ => return Ok(None),
+            }
+        }
+        let (roll, face) = best;
+        if told.degrees.abs() > TILTED {
+            let upright = self.glance(photo, &face, 0.0)?.score;
+            if face.score < seen.score.max(upright) + MARGIN {
                 return Ok(None);
             }
         }
-        Ok(Some(self.read(photo, &best, best_roll)?))
+        Ok(Some(self.read(photo, &face, roll)?))
     }
 
-    /// The surest face in the middle of a small square around what was seen, that is turned by so much.
-    fn glance(&mut self, photo: &Photo, seen: &Detection, roll: f32) -> ort::Result<Option<Detection>> {
+    /// The surest face in the middle of a small square around what was seen, that is turned by so much; that itself, with a score of 0, if
+    /// there is none.
+    fn glance(&mut self, photo: &Photo, seen: &Detection, roll: f32) -> ort::Result<Detection> {
         let look = Look { roll, ..GLANCE };
         let (faces, to_photo) = self.look_closely(photo, &seen.rect, look)?;
         let in_the_middle = faces.into_iter().filter(|face| look.has_in_the_middle(face));
         let surest = in_the_middle.max_by(|a, b| a.score.total_cmp(&b.score));
-        Ok(surest.map(|face| face.turned_by(&to_photo)))
+        Ok(surest.map_or(Detection { score: 0.0, ..*seen }, |face| face.turned_by(&to_photo)))
     }
 
     /// The same face in a larger square, where its landmarks are at their best.
@@ -132,6 +165,11 @@ impl Detector {
             .filter(|read| read.overlap(face) >= SAME_FROM_IOU);
         Ok(nearest.map_or(*face, |read| Detection { score: face.score.max(read.score), ..read }))
     }
+}
+
+/// The surer of two glances, each with its turn; the first of equals.
+fn surer(one: (f32, Detection), other: (f32, Detection)) -> (f32, Detection) {
+    if other.1.score > one.1.score { other } else { one }
 }
 
 /// The first of the hints that lie on no known face, and of overlapping ones the first.
@@ -165,6 +203,13 @@ mod tests {
         let (large, small) = (face(0.0, 100.0, 0.9), face(40.0, 20.0, 0.2));
         assert!(is_part(&small, &large) && is_part(&large, &small));
         assert!(!is_part(&face(95.0, 20.0, 0.2), &large), "a quarter of it lies on the face");
+    }
+
+    #[test]
+    fn the_surer_of_two_glances_counts_and_the_first_of_equals() {
+        let (poor, good) = ((0.0, face(0.0, 10.0, 0.6)), (90.0, face(0.0, 10.0, 0.9)));
+        assert_eq!((surer(poor, good), surer(good, poor)), (good, good));
+        assert_eq!(surer(good, (180.0, good.1)), good);
     }
 
     #[test]
