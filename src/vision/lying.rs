@@ -24,7 +24,7 @@ const A_FACE_FROM: f32 = 0.002;
 /// What is turned less is read as it is: YuNet is good at that ...
 const LEVEL: f32 = 15.0;
 /// ... and up to here it is only tilted: its box is good as it is, and its landmarks are better upright.
-const TILTED: f32 = 40.0;
+const TILTED: f32 = 60.0;
 /// The network of rolls looks at this square ...
 const SQUARE: Look = Look { roll: 0.0, side: roll::SIDE, length: roll::BOX, min_score: 0.0 };
 /// ... and YuNet at this one: enough to tell a face, even if its box is half or twice as long as it should be.
@@ -46,8 +46,9 @@ const MARGIN: f32 = 0.02;
 const TRIES: usize = 4;
 const APART: f32 = 6.0;
 const FURTHER: [f32; 4] = [22.5, -22.5, 45.0, -45.0];
-/// Then its landmarks are read, where the face is as long as they need.
-const READING: Look = Look { roll: 0.0, side: 384, length: 192.0, min_score: 0.5 };
+/// Then its landmarks are read, where the face is as long as they need. What is no face has less there: of 435 lying ones 1 % have less than
+/// .88.
+const READING: Look = Look { roll: 0.0, side: 384, length: 192.0, min_score: 0.85 };
 /// The glance and the reading mean one face from this overlap on.
 const SAME_FROM_IOU: f32 = 0.3;
 
@@ -142,7 +143,7 @@ impl Detector {
                 return Ok(None);
             }
         }
-        Ok(Some(self.read(photo, &face, roll)?))
+        self.read(photo, &face, roll)
     }
 
     /// The surest face in the middle of a small square around what was seen, that is turned by so much; that itself, with a score of 0, if
@@ -155,15 +156,15 @@ impl Detector {
         Ok(surest.map_or(Detection { score: 0.0, ..*seen }, |face| face.turned_by(&to_photo)))
     }
 
-    /// The same face in a larger square, where its landmarks are at their best.
-    fn read(&mut self, photo: &Photo, face: &Detection, roll: f32) -> ort::Result<Detection> {
+    /// The same face in a larger square, where its landmarks are at their best; nothing if it is none at that size.
+    fn read(&mut self, photo: &Photo, face: &Detection, roll: f32) -> ort::Result<Option<Detection>> {
         let (faces, to_photo) = self.look_closely(photo, &face.rect, Look { roll, ..READING })?;
         let nearest = faces
             .iter()
             .map(|read| read.turned_by(&to_photo))
             .max_by(|a, b| a.overlap(face).total_cmp(&b.overlap(face)))
             .filter(|read| read.overlap(face) >= SAME_FROM_IOU);
-        Ok(nearest.map_or(*face, |read| Detection { score: face.score.max(read.score), ..read }))
+        Ok(nearest.map(|read| Detection { score: face.score.max(read.score), ..read }))
     }
 }
 

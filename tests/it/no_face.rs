@@ -21,7 +21,7 @@ fn with_ball(picture: &mut RgbImage, [x, y]: [f32; 2], radius: f32) {
             *pixel = Rgb([240, 140, 40]);
         }
     }
-    *picture = imageops::blur(picture, 4.0);
+    *picture = imageops::blur(picture, radius / 27.0);
 }
 
 fn ball() -> Vec<u8> {
