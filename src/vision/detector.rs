@@ -128,6 +128,11 @@ impl Detector {
         self.spec.nms_iou
     }
 
+    /// What has this score is a face.
+    pub(super) fn least_score(&self) -> f32 {
+        self.spec.score_threshold
+    }
+
     /// The long side of the coarse pass: only that one enlarges a small image, which costs little.
     pub(super) fn coarse_side(&self, photo: &Photo) -> u32 {
         let enlarged = long_side(photo).saturating_mul(MAX_ENLARGEMENT);

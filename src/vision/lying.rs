@@ -16,7 +16,7 @@ use super::yunet::Detection;
 /// the test photos 2 % (seen from 180 px) to 11 % (below 100 px) have less.
 const STANDS_FROM: f32 = 0.91;
 /// No more hints of a photo than these are looked at.
-const HINTS: usize = 8;
+const HINTS: usize = 6;
 /// A hint of which this share lies on a face is a part of it.
 const PART_OF_A_FACE: f32 = 0.3;
 /// What the network of rolls takes for a face with less is none: nearly every lying face has more, and half of the false hints less.
@@ -33,7 +33,7 @@ const GLANCE: Look = Look { roll: 0.0, side: 128, length: 54.0, min_score: 0.3 }
 const NEARLY_FROM: f32 = 0.4;
 const QUARTERS: [f32; 3] = [180.0, 90.0, -90.0];
 /// ... if the network took it for a face with this much.
-const MISREAD_FROM: f32 = 0.02;
+const MISREAD_FROM: f32 = 0.5;
 /// A face has at least this score when YuNet looks at it the right way up: of what is no face in 63 photos the surest had .865 ...
 const LIES_FROM: f32 = 0.88;
 /// ... or this one, if the network of rolls agrees: it takes it for a face by so much, and for upright within so many degrees.
@@ -42,8 +42,10 @@ const STANDS_THERE_FROM: f32 = 0.5;
 const NEAR: f32 = 25.0;
 /// And so much more than in the photo as it is, unless it is only tilted.
 const MARGIN: f32 = 0.02;
-/// Until then it is glanced at in so many turns that are so far apart: as the network says then, or else by so much further.
+/// Until then it is glanced at in so many turns that are so far apart: as the network says then, or else by so much further. What is
+/// hardly a face to the network gets fewer.
 const TRIES: usize = 4;
+const TRIES_IF_UNLIKELY: usize = 2;
 const APART: f32 = 6.0;
 const FURTHER: [f32; 4] = [22.5, -22.5, 45.0, -45.0];
 /// Then its landmarks are read, where the face is as long as they need. What is no face has less there: of 435 lying ones 1 % have less than
@@ -68,9 +70,9 @@ impl Detector {
             let is_face = roll.likely >= A_FACE_FROM;
             let tilt = roll.degrees.abs();
             match if is_face && tilt > LEVEL { self.look_turned(photo, &face, roll)? } else { None } {
-                Some(read) if tilt > TILTED => known.push(read),
+                Some((Turn::Lying, read)) => known.push(read),
                 // The better look is the better reading, but the box is good as it is.
-                Some(read) => known.push(Detection { rect: face.rect, seen: face.seen, ..read }),
+                Some((Turn::Tilted, read)) => known.push(Detection { rect: face.rect, seen: face.seen, ..read }),
                 None if roll.likely >= STANDS_THERE_FROM && tilt <= TILTED => known.push(face),
                 None => doubtful.push(face),
             }
@@ -81,7 +83,7 @@ impl Detector {
             if roll.likely < A_FACE_FROM || known.iter().any(|face| is_part(&hint, face)) {
                 continue;
             }
-            if let Some(face) = self.look_turned(photo, &hint, roll)? {
+            if let Some((_, face)) = self.look_turned(photo, &hint, roll)? {
                 // What was seen there as upright was this one.
                 doubtful.retain(|other| !is_part(other, &face));
                 known.push(face);
@@ -104,7 +106,7 @@ impl Detector {
     }
 
     /// The face that is clear where `seen` is looked at turned by about `told`, and clearer than upright.
-    fn look_turned(&mut self, photo: &Photo, seen: &Detection, told: Roll) -> ort::Result<Option<Detection>> {
+    fn look_turned(&mut self, photo: &Photo, seen: &Detection, told: Roll) -> ort::Result<Option<(Turn, Detection)>> {
         let mut best = (told.degrees, self.glance(photo, seen, told.degrees)?);
         if best.1.score < NEARLY_FROM && told.likely >= MISREAD_FROM {
             for turn in QUARTERS {
@@ -117,6 +119,7 @@ impl Detector {
         if best.1.score == 0.0 {
             return Ok(None);
         }
+        let tries = if told.likely >= MISREAD_FROM { TRIES } else { TRIES_IF_UNLIKELY };
         let mut tried = vec![best.0];
         while best.1.score < LIES_FROM {
             let (roll, face) = best;
@@ -129,7 +132,7 @@ impl Detector {
             let next = as_told.into_iter().chain(FURTHER).map(|further| roll + further);
             let is_new = |next: &f32| tried.iter().all(|tried| between(*tried, *next) >= APART);
             match next.into_iter().find(is_new) {
-                Some(next) if tried.len() < TRIES => {
+                Some(next) if tried.len() < tries => {
                     tried.push(next);
                     best = surer(best, (next, self.glance(photo, &face, next)?));
                 }
@@ -137,13 +140,18 @@ impl Detector {
             }
         }
         let (roll, face) = best;
-        if told.degrees.abs() > TILTED {
+        let turn = if between(roll, 0.0) > TILTED { Turn::Lying } else { Turn::Tilted };
+        if turn == Turn::Lying {
             let upright = self.glance(photo, &face, 0.0)?.score;
             if face.score < seen.score.max(upright) + MARGIN {
                 return Ok(None);
             }
         }
-        self.read(photo, &face, roll)
+        // One that was found is looked at upright in any case ([`Detector::refine`]).
+        if turn == Turn::Tilted && seen.score >= self.least_score() {
+            return Ok(Some((turn, face)));
+        }
+        Ok(self.read(photo, &face, roll)?.map(|face| (turn, face)))
     }
 
     /// The surest face in the middle of a small square around what was seen, that is turned by so much; that itself, with a score of 0, if
@@ -166,6 +174,13 @@ impl Detector {
             .filter(|read| read.overlap(face) >= SAME_FROM_IOU);
         Ok(nearest.map(|read| Detection { score: face.score.max(read.score), ..read }))
     }
+}
+
+/// How a face that was looked at turned is turned: by [`TILTED`] degrees at most, or more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Turn {
+    Tilted,
+    Lying,
 }
 
 /// The surer of two glances, each with its turn; the first of equals.

@@ -75,10 +75,10 @@ fn what_is_no_face_leaves_its_room_to_a_smaller_face() {
     let server = Server::start(Store::Sqlite, &[]).unwrap();
     server.collection("people");
     let portrait = image::load_from_memory(&photo("obama.jpg")).unwrap().into_rgb8();
-    let height = 480 * portrait.height() / portrait.width();
-    let mut picture = RgbImage::from_pixel(1100, height.max(600), BLUE);
-    with_ball(&mut picture, [800.0, 300.0], 200.0);
-    imageops::replace(&mut picture, &imageops::thumbnail(&portrait, 480, height), 0, 0);
+    let height = 300 * portrait.height() / portrait.width();
+    let mut picture = RgbImage::from_pixel(1100, 600, BLUE);
+    with_ball(&mut picture, [800.0, 300.0], 110.0);
+    imageops::replace(&mut picture, &imageops::thumbnail(&portrait, 300, height), 0, 0);
     let reply = server.index("people", &png(&picture), json!({"MaxFaces": 1}));
     assert_eq!(reasons(&reply, "UnindexedFaces"), [json!(["LOW_FACE_QUALITY"])]);
     let boxes: Vec<f64> = reply["FaceRecords"]
