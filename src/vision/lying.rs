@@ -3,7 +3,7 @@
 //! YuNet knows upright faces. It finds a large lying one with a poor score and reads it as if it stood; a smaller one it does not see, but
 //! a head of our own on its features does. So where a face is unsure, or hinted at by that head, a small network ([`super::roll`]) tells
 //! from a small square whether there is a face and how it is turned; then YuNet looks at it upright, and a face that is clearly surer so
-//! gives box and landmarks. Most faces are sure, and that network is quick: photos without lying faces hardly pay for this.
+//! gives box and landmarks. A portrait hardly pays for this, since most faces are sure; a group with unsure faces does.
 //! `docs/benchmarks.md` has the figures.
 
 use super::alignment::warped_crop;
@@ -124,7 +124,7 @@ impl Detector {
         while best.1.score < LIES_FROM {
             let (roll, face) = best;
             let square = self.square(photo, &face, roll);
-            let Some(&left) = self.roll_net.of(&[&square])?.first() else { break };
+            let Some(&left) = self.roll_net.of(&[&square])?.first() else { return Ok(None) };
             if face.score >= LIES_WITH_BOTH_FROM && left.likely >= STANDS_THERE_FROM && left.degrees.abs() <= NEAR {
                 break;
             }
