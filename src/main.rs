@@ -69,7 +69,11 @@ fn without_reports() -> Result<(), Box<dyn Error>> {
 }
 
 fn in_runtime(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // Dropped, it would wait for every scan and every name that is looked up.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Connections of a program that moves collections: one reads or writes.
