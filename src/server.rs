@@ -214,7 +214,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((engine, pack.pack, manifest.packs))
     });
-    let store = Store::open(&settings.place, settings.database_connections).await?;
+    let store = Store::open(&settings.place, settings.database_limits()).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let (engine, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let (faces, users) = match settings.search {
