@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 WELL = "well"
@@ -94,11 +95,9 @@ class Connection:
         with self.proxy.lock:
             self.proxy.open.discard(self)
         for end in filter(None, (self.client, self.server)):
-            try:
+            with suppress(OSError):
                 if reset:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                else:
-                    end.shutdown(socket.SHUT_RDWR)
-                end.close()
-            except OSError:
-                pass
+                # Wakes the thread that reads: while it does, the socket stays open.
+                end.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
+            end.close()
