@@ -15,6 +15,7 @@ use crate::access::{Access, Keyring, Principal, RateSettings, Rates};
 use crate::domain::{AccountId, CollectionId};
 use crate::operations::Quotas;
 use crate::sources::{Folder, S3, Server, ServerSettings, Style};
+use crate::store::Limits;
 use crate::vision::ImageLimits;
 
 const DEFAULT_REGION: &str = "us-east-1";
@@ -156,6 +157,12 @@ pub struct Settings {
     /// Most connections to the database.
     #[arg(long, env = "REKOLLECT_DATABASE_CONNECTIONS", help_heading = heading::STORAGE, default_value = "8", value_parser = value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
+    /// Seconds that a call waits for one of these connections, or for a new one. Then it gets ThrottlingException.
+    #[arg(long, env = "REKOLLECT_DATABASE_WAIT", help_heading = heading::STORAGE, default_value = "10", value_parser = seconds_from_one)]
+    pub database_wait: Duration,
+    /// Seconds that Postgres may take over a statement. Then the call gets ThrottlingException. Deleting a collection may take 20 times as long.
+    #[arg(long, env = "REKOLLECT_DATABASE_TIMEOUT", help_heading = heading::STORAGE, default_value = "20", value_parser = seconds_from_one)]
+    pub database_timeout: Duration,
 
     /// Where the objects of S3Object are.
     #[command(flatten)]
@@ -291,6 +298,12 @@ impl Settings {
     /// Whether browsers find the console.
     pub fn has_console(&self) -> bool {
         self.console.map_or(self.listen.ip().is_loopback(), |console| console == Switch::On)
+    }
+
+    /// How the store uses the database.
+    pub fn database_limits(&self) -> Limits {
+        let (connections, wait) = (self.database_connections, self.database_wait);
+        Limits { connections, wait, statement: self.database_timeout }
     }
 
     /// How much an account may have.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use rekollect::config::{Cli, Command, ExportSettings, ImportSettings, ModelsDir};
-use rekollect::store::Store;
+use rekollect::store::{Limits, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::Runtime;
 use rekollect::vision::pack::{Manifest, read_verified};
@@ -69,11 +69,15 @@ fn without_reports() -> Result<(), Box<dyn Error>> {
 }
 
 fn in_runtime(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // Dropped, it would wait for every scan and every name that is looked up.
+    runtime.shutdown_background();
+    outcome
 }
 
-/// Connections of a program that moves collections: one reads or writes.
-const CONNECTIONS: u32 = 2;
+/// Of a program that moves collections: one connection reads or writes, and nobody waits for an answer.
+const LIMITS: Limits = Limits { connections: 2, wait: Duration::from_secs(30), statement: Duration::from_secs(300) };
 
 /// In place of the name of a file: standard output, or standard input.
 const STANDARD: &str = "-";
@@ -82,7 +86,7 @@ async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
     if !Store::is_there(&settings.place) {
         return Err(format!("there is no store in {}", settings.place.data_dir.display()).into());
     }
-    let store = Store::open(&settings.place, CONNECTIONS).await?;
+    let store = Store::open(&settings.place, LIMITS).await?;
     let choice = Choice { account: settings.account, collections: settings.collections };
     let totals = if settings.file == Path::new(STANDARD) {
         transfer::export_to_writer(&store, &choice, std::io::stdout()).await?
@@ -94,7 +98,7 @@ async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
 }
 
 async fn import(settings: ImportSettings) -> Result<(), Box<dyn Error>> {
-    let store = Store::open(&settings.place, CONNECTIONS).await?;
+    let store = Store::open(&settings.place, LIMITS).await?;
     let imported = if settings.file == Path::new(STANDARD) {
         transfer::import_stream(&store, std::io::stdin().lock()).await?
     } else {

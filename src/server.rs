@@ -14,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout_at;
 
 use crate::access::Access;
 use crate::config::{OrientationSetting, SearchSetting, Settings, Switch};
@@ -30,6 +31,9 @@ use crate::wire::router::{self, Front};
 
 /// How long to wait when the operating system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the end of the store and of the traces gets at least, after requests have used up the time to finish.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Open files that are no connections: the store's, the log, sockets to Postgres and S3.
 const FILES_BESIDE_CONNECTIONS: u64 = 128;
@@ -127,30 +131,30 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     drop(listener);
     let at_most_s = settings.shutdown_timeout.as_secs();
     tracing::info!(signal, at_most_s, "stopping: requests in progress finish; a second signal stops at once");
-    let stopped = tokio::select! {
-        () = open.shutdown() => true,
-        () = tokio::time::sleep(settings.shutdown_timeout) => false,
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
-    };
-    if !stopped {
-        tracing::warn!("connections that are still open are cut off");
-    }
-    front.service.store.close().await;
-    if front.traces.is_some() {
-        // A thread of its own: the runtime would wait for one of its own to the end.
-        let (done, flushed) = oneshot::channel();
-        thread::spawn(move || {
-            front.traces.as_ref().inspect(|traces| traces.shutdown());
-            let _ = done.send(());
-        });
-        tokio::select! {
-            _ = flushed => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    let deadline = tokio::time::Instant::now() + settings.shutdown_timeout;
+    let orderly = async {
+        if timeout_at(deadline, open.shutdown()).await.is_err() {
+            tracing::warn!("connections that are still open are cut off");
         }
+        let deadline = deadline.max(tokio::time::Instant::now() + CLOSING);
+        // A database that stalls would hold its connections, and with them the server, for as long as it likes.
+        if timeout_at(deadline, front.service.store.close()).await.is_err() {
+            tracing::warn!("the database does not let go of its connections: they are cut off");
+        }
+        if front.traces.is_some() {
+            let (front, (done, flushed)) = (front.clone(), oneshot::channel());
+            thread::spawn(move || {
+                front.traces.as_ref().inspect(|traces| traces.shutdown());
+                let _ = done.send(());
+            });
+            let _ = timeout_at(deadline, flushed).await;
+        }
+    };
+    tokio::select! {
+        () = orderly => tracing::info!("stopped"),
+        _ = terminate.recv() => tracing::warn!("a second SIGTERM: stopped at once"),
+        _ = interrupt.recv() => tracing::warn!("a second SIGINT: stopped at once"),
     }
-    tracing::info!("stopped");
     Ok(())
 }
 
@@ -210,7 +214,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((engine, pack.pack, manifest.packs))
     });
-    let store = Store::open(&settings.place, settings.database_connections).await?;
+    let store = Store::open(&settings.place, settings.database_limits()).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let (engine, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let (faces, users) = match settings.search {

@@ -93,6 +93,14 @@ pub enum Fault {
     /// There is more work than there is room for; which limit was reached.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
+    /// Something that an operation needs is away for the moment.
+    #[error("{context}: {source}")]
+    Unavailable {
+        /// What was being done.
+        context: &'static str,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// Something broke that no client can mend.
     #[error("{context}: {source}")]
     Internal {

@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::TryStreamExt;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{AssertSqlSafe, Executor, Row};
 use tokio::sync::Semaphore;
 
 use crate::domain::Fault;
-use crate::store::{Collection, Store};
+use crate::store::{Collection, Store, Transaction};
 
 use super::{Member, Neighbour, Probe, Query, lock};
 
@@ -44,7 +44,7 @@ pub struct Pgvector<Id> {
 /// Postgres, or has no pgvector.
 pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
     const CONTEXT: &str = "preparing the tables of pgvector";
-    let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
+    let mut transaction = store.pool().begin_long().await.map_err(Fault::internal(CONTEXT))?;
     let locking = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(SCHEMA_LOCK);
     transaction.execute(locking).await.map_err(Fault::internal(CONTEXT))?;
     let mut statements = SCHEMA.to_owned();
@@ -216,7 +216,7 @@ async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Res
 }
 
 async fn upsert<Id: Member>(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     batch: &[(Id, Vec<f32>)],
 ) -> sqlx::Result<()> {

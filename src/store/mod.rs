@@ -7,6 +7,7 @@
 //! A change runs as a task of its own: a client that goes away must not stop it half-way. sqlx returns a connection whose BEGIN was
 //! cancelled to the pool inside an open transaction, and the next change on it would be acknowledged and never committed.
 
+mod connections;
 mod transfer;
 mod users;
 
@@ -20,7 +21,7 @@ use rustix::fs::Access;
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, SqlStr, Transaction};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection, Executor, Row, SqlStr};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -30,6 +31,9 @@ use crate::domain::{
     ModelVersion, Percent, TagKey, TagValue, Tags, UserId,
 };
 
+use connections::{Connections, settings_of, timed_out};
+
+pub use connections::Transaction;
 pub use transfer::{Founding, Snapshot};
 pub use users::{Association, Reassignment, Token, UserKey};
 
@@ -57,11 +61,11 @@ const FACE_COLUMNS: &str = "face_id, image_id, external_image_id, box_left, box_
 /// Faces of one statement: twelve parameters each, and Postgres takes 65,535, SQLite 32,766.
 const FACES_AT_ONCE: usize = 200;
 
-/// How long a request waits for a connection before it fails.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Postgres: serialization_failure, deadlock_detected. SQLite: SQLITE_BUSY and SQLITE_BUSY_SNAPSHOT.
 const GIVEN_UP: [&str; 4] = ["40001", "40P01", "5", "517"];
+/// Postgres: too_many_connections, lock_not_available, query_canceled (by its timeout), admin_shutdown, crash_shutdown,
+/// cannot_connect_now, connection_failure, idle_in_transaction_session_timeout.
+const PASSING: [&str; 8] = ["53300", "55P03", "57014", "57P01", "57P02", "57P03", "08006", "25P03"];
 /// How often a change is tried that the database gives up.
 const ATTEMPTS: u32 = 12;
 /// The unit of the pause before the next try, which is taken at random and grows.
@@ -78,10 +82,21 @@ const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = F
 /// The store of one server; clones share its connections.
 #[derive(Clone)]
 pub struct Store {
-    pool: AnyPool,
+    pool: Connections,
     /// SQLite has one writer: here the others queue in order instead of polling for the file's lock.
     writers: Arc<Semaphore>,
     place: String,
+}
+
+/// How much of the database the store may take, and how long it waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most connections.
+    pub connections: u32,
+    /// How long anybody waits for one of them, a new one among them.
+    pub wait: Duration,
+    /// How long Postgres may take over a statement.
+    pub statement: Duration,
 }
 
 /// A collection as the store knows it at one moment.
@@ -181,18 +196,27 @@ impl From<MigrateError> for OpenError {
 
 impl Store {
     /// Opens the Postgres that is named, or else the SQLite file of the data folder, and brings its schema up to date.
-    pub async fn open(place: &StorePlace, connections: u32) -> Result<Self, OpenError> {
+    pub async fn open(place: &StorePlace, limits: Limits) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
-        let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        let Limits { connections, wait, statement } = limits;
+        let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(wait);
         // An empty variable is as good as none.
         match place.database_url.as_deref().filter(|url| !url.is_empty()) {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 let place = without_password(url);
                 let fail = |source| OpenError::Connect { place: place.clone(), source };
                 // A pool would go on trying until its timeout, and then tell of that.
-                AnyConnection::connect(url).await.map_err(fail)?.close().await.map_err(fail)?;
-                let pool = options.connect(url).await.map_err(fail)?;
-                migrator(POSTGRES).run(&pool).await?;
+                let first = tokio::time::timeout(wait, AnyConnection::connect(url)).await;
+                let first = first.unwrap_or_else(|_| Err(timed_out(format!("it does not answer within {wait:?}"))));
+                let mut first = first.map_err(fail)?;
+                // A step of the schema may take long: this connection has no limits.
+                migrator(POSTGRES).run(&mut first).await?;
+                first.close().await.map_err(fail)?;
+                let options = options.after_connect(move |connection, _| {
+                    let settings = sqlx::raw_sql(AssertSqlSafe(settings_of(wait, statement)));
+                    Box::pin(async move { connection.execute(settings).await.map(drop) })
+                });
+                let pool = Connections::new(options.connect(url).await.map_err(fail)?, wait, Some(statement));
                 Ok(Self { pool, writers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), place })
             }
             Some(_) => Err(OpenError::UnknownUrl),
@@ -202,12 +226,12 @@ impl Store {
                 let fail = |source| OpenError::Connect { place: place.clone(), source };
                 let mut first = AnyConnection::connect(&url).await.map_err(fail)?;
                 first.execute(SQLITE_SETTINGS).await.map_err(fail)?;
+                migrator(SQLITE).run(&mut first).await?;
                 first.close().await.map_err(fail)?;
                 let options = options.after_connect(|connection, _| {
                     Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(drop) })
                 });
-                let pool = options.connect(&url).await.map_err(fail)?;
-                migrator(SQLITE).run(&pool).await?;
+                let pool = Connections::new(options.connect(&url).await.map_err(fail)?, wait, None);
                 Ok(Self { pool, writers: Arc::new(Semaphore::new(1)), place })
             }
         }
@@ -224,7 +248,7 @@ impl Store {
     }
 
     /// The connections, for the search inside Postgres.
-    pub fn pool(&self) -> &AnyPool {
+    pub fn pool(&self) -> &Connections {
         &self.pool
     }
 
@@ -243,19 +267,19 @@ impl Store {
 
     async fn ask_for_size(&self) -> Result<Stored, Fault> {
         const CONTEXT: &str = "asking the database for its size";
-        let mut connection = self.pool.acquire().await.map_err(Fault::internal(CONTEXT))?;
-        let bytes = match connection.backend_name() {
-            "PostgreSQL" => "SELECT pg_database_size(current_database())",
-            _ => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+        let bytes = if self.pool.are_postgres() {
+            "SELECT pg_database_size(current_database())"
+        } else {
+            "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
         };
-        let bytes = sqlx::query(bytes).try_map(|row: AnyRow| row.try_get(0)).fetch_one(&mut *connection).await;
+        let bytes = sqlx::query(bytes).try_map(|row: AnyRow| row.try_get(0)).fetch_one(&self.pool).await;
         let bytes = bytes.map_err(Fault::internal(CONTEXT))?;
         let sums = "SELECT count(*), CAST(coalesce(sum(face_count), 0) AS BIGINT), CAST(coalesce(sum(user_count), 0) AS BIGINT) FROM collections";
         sqlx::query(sums)
             .try_map(|row: AnyRow| {
                 Ok(Stored { collections: row.try_get(0)?, faces: row.try_get(1)?, users: row.try_get(2)?, bytes })
             })
-            .fetch_one(&mut *connection)
+            .fetch_one(&self.pool)
             .await
             .map_err(Fault::internal(CONTEXT))
     }
@@ -444,7 +468,7 @@ impl Store {
         const CONTEXT: &str = "deleting a collection";
         to_the_end(CONTEXT, (self.clone(), account.clone(), id.clone()), |(store, account, id)| async move {
             let _writer = store.writer().await;
-            let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
+            let mut transaction = store.pool.begin_long().await.map_err(Fault::internal(CONTEXT))?;
             count_collections(&mut transaction, &account, -1).await.map_err(Fault::internal(CONTEXT))?;
             let gone = sqlx::query("DELETE FROM collections WHERE account = $1 AND name = $2")
                 .bind(account.as_str())
@@ -568,11 +592,7 @@ impl Store {
     }
 
     /// Begins a change of a collection's tags: locks the collection's row, so that two changes count one after the other.
-    async fn begin_tagging(
-        &self,
-        collection: &Collection,
-        context: &'static str,
-    ) -> Result<Transaction<'static, Any>, Fault> {
+    async fn begin_tagging(&self, collection: &Collection, context: &'static str) -> Result<Transaction, Fault> {
         let mut transaction = self.pool.begin().await.map_err(Fault::internal(context))?;
         let locked = sqlx::query("UPDATE collections SET revision = revision WHERE id = $1")
             .bind(collection.key)
@@ -587,11 +607,7 @@ impl Store {
     }
 
     /// Begins a change of a collection's faces and takes its next revision.
-    async fn begin_change(
-        &self,
-        collection: &Collection,
-        context: &'static str,
-    ) -> Result<(Transaction<'static, Any>, i64), Fault> {
+    async fn begin_change(&self, collection: &Collection, context: &'static str) -> Result<(Transaction, i64), Fault> {
         let mut transaction = self.pool.begin().await.map_err(Fault::internal(context))?;
         let revision = sqlx::query("UPDATE collections SET revision = revision + 1 WHERE id = $1 RETURNING revision")
             .bind(collection.key)
@@ -635,16 +651,31 @@ where
 /// Whether the database says that the same change may succeed a moment later.
 fn was_given_up(fault: &Fault) -> bool {
     let Fault::Internal { source, .. } = fault else { return false };
-    let error = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    error.and_then(|error| error.code()).is_some_and(|code| GIVEN_UP.contains(&code.as_ref()))
+    source.downcast_ref::<sqlx::Error>().is_some_and(|error| has_code(error, &GIVEN_UP))
+}
+
+fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| codes.contains(&code.as_ref()))
+}
+
+/// Tells apart what passes by itself: a database that is away, stalled, starting, stopping or crowded, and no other failure of it. The
+/// caller is to try again.
+pub fn or_unavailable(fault: Fault) -> Fault {
+    use sqlx::Error::{Io, PoolClosed, PoolTimedOut};
+    let passes = |error: &sqlx::Error| {
+        matches!(error, Io(_) | PoolClosed | PoolTimedOut) || has_code(error, &PASSING) || has_code(error, &GIVEN_UP)
+    };
+    match fault {
+        Fault::Internal { context, source } if source.downcast_ref().is_some_and(passes) => {
+            Fault::Unavailable { context, source }
+        }
+        other => other,
+    }
 }
 
 /// Adds to an account's number of collections, and locks it until the transaction ends; the number.
-async fn count_collections(
-    transaction: &mut Transaction<'static, Any>,
-    account: &AccountId,
-    more: i64,
-) -> sqlx::Result<i64> {
+async fn count_collections(transaction: &mut Transaction, account: &AccountId, more: i64) -> sqlx::Result<i64> {
     sqlx::query(
         "INSERT INTO accounts (account, collection_count) VALUES ($1, $2) \
          ON CONFLICT (account) DO UPDATE SET collection_count = accounts.collection_count + $2 RETURNING collection_count",
@@ -656,7 +687,7 @@ async fn count_collections(
     .await
 }
 
-async fn put_tags(transaction: &mut Transaction<'static, Any>, collection_key: i64, tags: &Tags) -> sqlx::Result<()> {
+async fn put_tags(transaction: &mut Transaction, collection_key: i64, tags: &Tags) -> sqlx::Result<()> {
     for (key, value) in tags {
         sqlx::query(
             "INSERT INTO tags (collection_id, tag_key, tag_value) VALUES ($1, $2, $3) \
@@ -673,7 +704,7 @@ async fn put_tags(transaction: &mut Transaction<'static, Any>, collection_key: i
 
 /// Adds those of these faces that the collection does not have, each with its user; the ids of those.
 async fn insert_faces_of(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     faces: &[(&IndexedFace, Option<UserKey>)],
     revision: i64,
@@ -719,7 +750,7 @@ async fn insert_faces_of(
 
 /// Deletes faces and leaves their ids in `deleted_faces`; those that were there.
 async fn delete_faces_of(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     faces: &[FaceId],
     revision: i64,
@@ -747,7 +778,7 @@ async fn delete_faces_of(
 
 /// Those of these faces that belong to a user.
 async fn faces_of_users(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     faces: &[FaceId],
 ) -> sqlx::Result<Vec<(FaceId, UserId)>> {
@@ -765,7 +796,7 @@ async fn faces_of_users(
 /// Counts and commits a change, or forgets it when it changed nothing. Fails with [`Fault::QuotaExceeded`] when it added faces and the
 /// collection would have more than `quota`.
 async fn finish_change(
-    mut transaction: Transaction<'static, Any>,
+    mut transaction: Transaction,
     collection: &Collection,
     added: i64,
     quota: u32,
@@ -923,6 +954,18 @@ fn face_of(row: &AnyRow) -> sqlx::Result<Face> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_to_be_tried_again_and_no_other_failure() {
+        let told = |error: sqlx::Error| or_unavailable(Fault::internal("testing")(error));
+        for passing in [timed_out("no answer".to_owned()), sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed] {
+            assert!(matches!(told(passing), Fault::Unavailable { context: "testing", .. }));
+        }
+        for lasting in [sqlx::Error::RowNotFound, decode_error("x")] {
+            assert!(matches!(told(lasting), Fault::Internal { .. }));
+        }
+        assert!(matches!(or_unavailable(Fault::FaceNotFound), Fault::FaceNotFound));
+    }
 
     #[test]
     fn the_log_gets_a_database_url_without_secrets() {

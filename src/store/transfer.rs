@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{Stream, StreamExt};
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::domain::{
     AccountId, CollectionId, FaceId, Fault, IndexedFace, MAX_FACES_PER_USER, ModelVersion, Tags, UserId,
@@ -12,24 +12,24 @@ use crate::domain::{
 
 use super::users::{count_users, refresh, user_name};
 use super::{
-    COLLECTION_COLUMNS, Collection, FACE_COLUMNS, Store, collection_of, count_collections, decode_error, face_of,
-    finish_change, floats_of, insert_faces_of, placeholders, put_tags, tag_of, to_the_end,
+    COLLECTION_COLUMNS, Collection, FACE_COLUMNS, Store, Transaction, collection_of, count_collections, decode_error,
+    face_of, finish_change, floats_of, insert_faces_of, placeholders, put_tags, tag_of, to_the_end,
 };
 
 use super::UserKey;
 
 /// The database as it is at one moment, whatever changes meanwhile.
 pub struct Snapshot {
-    transaction: Transaction<'static, Any>,
+    transaction: Transaction,
 }
 
 impl Store {
     /// A view of the database that stays the same.
     pub async fn snapshot(&self) -> Result<Snapshot, Fault> {
         const CONTEXT: &str = "beginning to read everything";
-        let mut transaction = self.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
+        let mut transaction = self.pool.begin_long().await.map_err(Fault::internal(CONTEXT))?;
         // A transaction of SQLite sees one state of the file anyway.
-        if AnyConnection::backend_name(&transaction) == "PostgreSQL" {
+        if self.pool.are_postgres() {
             let one_state = sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
             transaction.execute(one_state).await.map_err(Fault::internal(CONTEXT))?;
         }

@@ -3,14 +3,15 @@
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::domain::{
     AccountId, ClientRequestToken, FaceId, Fault, MAX_FACES_PER_USER, User, UserId, cosine, mean_direction,
 };
 
 use super::{
-    Collection, Store, about_faces, bytes_of, decode_error, face_id_of, floats_of, now_ms, placeholders, to_the_end,
+    Collection, Store, Transaction, about_faces, bytes_of, decode_error, face_id_of, floats_of, now_ms, placeholders,
+    to_the_end,
 };
 
 /// How long a token is remembered.
@@ -302,11 +303,7 @@ pub(super) fn user_name(row: &AnyRow, column: usize) -> sqlx::Result<UserId> {
 }
 
 /// The key and the number of faces of a user. Fails with [`Fault::UserNotFound`].
-async fn user_of(
-    transaction: &mut Transaction<'static, Any>,
-    collection: &Collection,
-    id: &UserId,
-) -> Result<(i64, usize), Fault> {
+async fn user_of(transaction: &mut Transaction, collection: &Collection, id: &UserId) -> Result<(i64, usize), Fault> {
     sqlx::query("SELECT id, face_count FROM users WHERE collection_id = $1 AND name = $2")
         .bind(collection.key)
         .bind(id.as_str().to_owned())
@@ -317,7 +314,7 @@ async fn user_of(
         .ok_or_else(|| Fault::UserNotFound(id.clone()))
 }
 
-async fn vectors_of(transaction: &mut Transaction<'static, Any>, user: i64) -> sqlx::Result<Vec<Vec<f32>>> {
+async fn vectors_of(transaction: &mut Transaction, user: i64) -> sqlx::Result<Vec<Vec<f32>>> {
     sqlx::query("SELECT embedding FROM faces WHERE user_id = $1 ORDER BY face_id")
         .bind(user)
         .try_map(|row: AnyRow| Ok(floats_of(row.try_get(0)?)))
@@ -327,7 +324,7 @@ async fn vectors_of(transaction: &mut Transaction<'static, Any>, user: i64) -> s
 
 /// Those of these faces that the collection has, with their owners.
 async fn candidates(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     faces: &[FaceId],
 ) -> sqlx::Result<Vec<Candidate>> {
@@ -347,7 +344,7 @@ async fn candidates(
 
 /// Gives faces to a user, or to nobody.
 async fn own(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     faces: &[FaceId],
     user: Option<i64>,
@@ -364,11 +361,7 @@ async fn own(
 }
 
 /// Brings a user's vector and number of faces up to date with its faces; the number.
-pub(super) async fn refresh(
-    transaction: &mut Transaction<'static, Any>,
-    user: i64,
-    revision: i64,
-) -> sqlx::Result<usize> {
+pub(super) async fn refresh(transaction: &mut Transaction, user: i64, revision: i64) -> sqlx::Result<usize> {
     let vectors = vectors_of(transaction, user).await?;
     sqlx::query("UPDATE users SET embedding = $1, face_count = $2, revision = $3 WHERE id = $4")
         .bind(mean_direction(&vectors).map(|vector| bytes_of(&vector)))
@@ -382,7 +375,7 @@ pub(super) async fn refresh(
 
 /// Adds to a collection's number of users; the number.
 pub(super) async fn count_users(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     more: i64,
 ) -> sqlx::Result<i64> {
@@ -397,7 +390,7 @@ pub(super) async fn count_users(
 /// The faces that the same request changed when it came before; `None` when it comes for the first time.
 /// Fails with [`Fault::TokenMismatch`] when its token came with another request.
 async fn replayed(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     account: &AccountId,
     token: Option<&Token>,
 ) -> Result<Option<Vec<FaceId>>, Fault> {
@@ -423,7 +416,7 @@ async fn replayed(
 
 /// Remembers what a request with a token changed, and forgets old tokens.
 async fn remember(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     collection: &Collection,
     token: Option<Token>,
     changed: &[FaceId],

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::access::{Principal, SignedRequest, action, authorize};
 use crate::domain::{Fault, Operation};
 use crate::operations::{self, Call};
+use crate::store;
 use crate::telemetry::traces::{CONTEXT_HEADERS, Traced};
 use crate::telemetry::{Stage, Stages};
 
@@ -200,7 +201,8 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
         tokio::time::sleep(effect.latency).await;
         effect.error.map_or(Ok(()), |error| Err(Rejection::Injected(error)))?;
     }
-    let reply = O::from(run(Call { service: &front.service, caller: &caller, stages }, command).await?);
+    let outcome = run(Call { service: &front.service, caller: &caller, stages }, command).await;
+    let reply = O::from(outcome.map_err(store::or_unavailable)?);
     Ok(stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
 }
 

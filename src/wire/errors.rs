@@ -193,11 +193,11 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         Fault::TooManyTags => {
             ("ServiceQuotaExceededException", format!("A resource cannot have more than {MAX_TAGS} tags"))
         }
-        Fault::Overloaded(_) => ("ThrottlingException", "Service Unavailable".to_owned()),
+        Fault::Overloaded(_) | Fault::Unavailable { .. } => ("ThrottlingException", "Service Unavailable".to_owned()),
         Fault::Internal { .. } => ("InternalServerError", "Internal server error".to_owned()),
     };
     let status = match fault {
-        Fault::Overloaded(_) | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::Overloaded(_) | Fault::Unavailable { .. } | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     (status, code, text)

@@ -8,11 +8,13 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from chaos import BLACK_HOLE, Proxy
 from servers import BINARY, Server
 from test_boto3 import index
 
@@ -66,6 +68,39 @@ def test_a_request_in_flight_is_answered(tmp_path, photo, number):
         assert server.process.wait(timeout=30) == 0
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", server.port))
+
+
+@contextmanager
+def stalled(folder, databases, grace):
+    """A server whose database swallows every byte and has a minute to answer, with calls in flight."""
+    limits = {"REKOLLECT_DATABASE_TIMEOUT": "60", "REKOLLECT_DATABASE_WAIT": "60", "REKOLLECT_SHUTDOWN_TIMEOUT": str(grace)}
+    with Proxy(databases.create()) as proxy, Server(folder, database_url=proxy.url, env=limits) as server:
+        server.client.create_collection(CollectionId="people")
+        proxy.be(BLACK_HOLE)
+
+        def call():
+            with suppress(Exception):
+                server.client.describe_collection(CollectionId="people")
+
+        [threading.Thread(target=call, daemon=True).start() for _ in range(3)]
+        time.sleep(0.5)
+        yield server
+
+
+def test_a_stalled_database_does_not_hold_a_server_that_is_to_stop(tmp_path, databases):
+    with stalled(tmp_path, databases, grace=2) as server:
+        assert server.stop(seconds=6) == 0
+        assert "does not let go of its connections" in server.log.read_text()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_a_server_at_once(tmp_path, databases, second):
+    with stalled(tmp_path, databases, grace=60) as server:
+        server.process.terminate()
+        time.sleep(0.5)
+        assert server.process.poll() is None
+        server.process.send_signal(second)
+        assert server.process.wait(timeout=2) == 0
 
 
 def test_healthcheck_tells_whether_a_server_is_ready(tmp_path):
