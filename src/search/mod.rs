@@ -236,8 +236,12 @@ impl<Id: Member> Galleries<Id> {
         if known < collection.revision {
             // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
             // next request reads it again, whole. Nobody searches at the new revision before that is noted.
-            for id in Id::gone_since(store, collection, known).await? {
-                entry.write().remove(&id);
+            //
+            // Where nothing is yet, there is nothing to remove: the first load would read every face that was ever deleted.
+            if entry.read().len() > 0 {
+                for id in Id::gone_since(store, collection, known).await? {
+                    entry.write().remove(&id);
+                }
             }
             let mut changed = std::pin::pin!(Id::changed_since(store, collection, known).try_ready_chunks(AT_ONCE));
             while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {

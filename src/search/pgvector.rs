@@ -193,7 +193,9 @@ async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Res
         return transaction.rollback().await.map_err(Fault::internal(CONTEXT));
     }
     let delete = format!("DELETE FROM {} WHERE collection_id = $1 AND member = $2", Id::VECTORS);
-    for id in Id::gone_since(store, collection, known).await? {
+    // Before the first copy there is nothing to delete from.
+    let gone = if known > 0 { Id::gone_since(store, collection, known).await? } else { Vec::new() };
+    for id in gone {
         sqlx::query(AssertSqlSafe(delete.clone()))
             .bind(collection.key)
             .bind(id.to_bytes())
