@@ -232,10 +232,8 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         SearchSetting::Memory => (search::Engine::memory(), search::Engine::memory()),
         SearchSetting::Pgvector => {
             let dimensions = pack.embedder.dimensions;
-            search::prepare_pgvector(&store, dimensions).await.map_err(|fault| {
-                format!("--search pgvector needs a Postgres with the extension pgvector 0.8 or later, and the right to create it: {fault}")
-            })?;
-            (search::Engine::pgvector(), search::Engine::pgvector())
+            let copies = search::prepare_pgvector(&store, dimensions).await?;
+            (search::Engine::pgvector(copies.clone()), search::Engine::pgvector(copies))
         }
     };
     let identity = Identity {

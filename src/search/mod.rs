@@ -10,7 +10,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::{Stream, TryStreamExt};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::{AccountId, CollectionId, FaceId, Fault};
 use crate::store::{Collection, Store, UserKey};
@@ -111,9 +111,9 @@ impl<Id: Member> Engine<Id> {
         Self::Memory(Galleries::default())
     }
 
-    /// One in Postgres, after [`prepare_pgvector`].
-    pub fn pgvector() -> Self {
-        Self::Pgvector(Pgvector::default())
+    /// One in Postgres, with what [`prepare_pgvector`] gave: all engines of a server share it.
+    pub fn pgvector(copies: Arc<Semaphore>) -> Self {
+        Self::Pgvector(Pgvector::new(copies))
     }
 
     /// See [`Query`]. `None` when the probe is a member that is not there.

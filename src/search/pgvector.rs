@@ -28,21 +28,47 @@ const AT_ONCE: usize = 500;
 /// Candidates that a walk through the index keeps: more find more and take longer. pgvector takes at most 1,000.
 const CANDIDATES: std::ops::RangeInclusive<usize> = 400..=1000;
 
-/// Collections that a server brings up to date at once. Each takes two connections, so that with more of them all connections could be
-/// held by those that wait for one more.
-const CATCHING_UP: usize = 2;
+/// Copies of changes that a server makes at once, of faces and users together, where there are enough connections. Each takes two: were
+/// there one copy for each connection, each would hold one and wait for another.
+const COPIES: u32 = 2;
+
+/// Why no server can search by pgvector with this database; each message ends with what helps.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// A copy would wait for itself.
+    #[error(
+        "--search pgvector needs two connections to the database, and --database-connections (REKOLLECT_DATABASE_CONNECTIONS) allows one: \
+         raise it to 2 or more"
+    )]
+    OneConnection,
+    /// No Postgres, no extension, or no right to create it.
+    #[error(
+        "--search pgvector needs a Postgres with the extension pgvector 0.8 or later, and the right to create it: {0}"
+    )]
+    Database(#[from] Fault),
+}
 
 /// The vectors of one kind of members, after [`prepare`].
 pub struct Pgvector<Id> {
     /// By the collection's key: requests for one collection wait here, without a connection, for the one that brings it up to date.
     turns: Mutex<HashMap<i64, Arc<tokio::sync::Mutex<()>>>>,
-    catching_up: Semaphore,
+    copies: Arc<Semaphore>,
     members: PhantomData<fn() -> Id>,
 }
 
-/// Makes the tables and, for vectors of this length, the indexes; done by every server at its start. Fails when the database is no
-/// Postgres, or has no pgvector.
-pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
+/// Makes the tables and, for vectors of this length, the indexes; done by every server at its start. Gives the permits of all copies that
+/// the server makes at once.
+pub async fn prepare(store: &Store, dimensions: usize) -> Result<Arc<Semaphore>, Unfit> {
+    let connections = store.pool().options().get_max_connections();
+    if connections < 2 {
+        return Err(Unfit::OneConnection);
+    }
+    make_tables(store, dimensions).await?;
+    // Half of the connections are for everything else, if that leaves enough for one copy.
+    Ok(Arc::new(Semaphore::new((connections / 4).clamp(1, COPIES) as usize)))
+}
+
+async fn make_tables(store: &Store, dimensions: usize) -> Result<(), Unfit> {
     const CONTEXT: &str = "preparing the tables of pgvector";
     let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
     let locking = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(SCHEMA_LOCK);
@@ -56,16 +82,15 @@ pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
         );
     }
     transaction.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.map_err(Fault::internal(CONTEXT))?;
-    transaction.commit().await.map_err(Fault::internal(CONTEXT))
-}
-
-impl<Id> Default for Pgvector<Id> {
-    fn default() -> Self {
-        Self { turns: Mutex::default(), catching_up: Semaphore::new(CATCHING_UP), members: PhantomData }
-    }
+    Ok(transaction.commit().await.map_err(Fault::internal(CONTEXT))?)
 }
 
 impl<Id: Member> Pgvector<Id> {
+    /// The search in tables that [`prepare`] made, with the permits that it gave.
+    pub fn new(copies: Arc<Semaphore>) -> Self {
+        Self { turns: Mutex::default(), copies, members: PhantomData }
+    }
+
     /// See [`super::Engine::nearest`].
     pub async fn nearest(
         &self,
@@ -123,7 +148,7 @@ impl<Id: Member> Pgvector<Id> {
         if noted_revision::<Id>(store, collection).await? >= collection.revision {
             return Ok(());
         }
-        let _permit = self.catching_up.acquire().await.map_err(Fault::internal(CONTEXT))?;
+        let _permit = self.copies.acquire().await.map_err(Fault::internal(CONTEXT))?;
         let (store, collection) = (store.clone(), collection.clone());
         let change = async move { copy_changes::<Id>(&store, &collection).await };
         tokio::spawn(change).await.map_err(Fault::internal(CONTEXT))?
