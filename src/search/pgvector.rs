@@ -28,6 +28,9 @@ const AT_ONCE: usize = 500;
 /// Candidates that a walk through the index keeps: more find more and take longer. pgvector takes at most 1,000.
 const CANDIDATES: std::ops::RangeInclusive<usize> = 400..=1000;
 
+/// The oldest that has what a search here uses: half-precision vectors came with 0.7, scans that go on with 0.8.
+const OLDEST: (u32, u32) = (0, 8);
+
 /// Copies of changes that a server makes at once, of faces and users together, where there are enough connections. Each takes two: were
 /// there one copy for each connection, each would hold one and wait for another.
 const COPIES: u32 = 2;
@@ -41,6 +44,12 @@ pub enum Unfit {
          raise it to 2 or more"
     )]
     OneConnection,
+    /// The extension is too old.
+    #[error(
+        "--search pgvector needs pgvector 0.8 or later, and this database has {0}: install a newer one in Postgres, and then run \
+         `ALTER EXTENSION vector UPDATE` in the database"
+    )]
+    Version(String),
     /// No Postgres, no extension, or no right to create it.
     #[error(
         "--search pgvector needs a Postgres with the extension pgvector 0.8 or later, and the right to create it: {0}"
@@ -73,6 +82,16 @@ async fn make_tables(store: &Store, dimensions: usize) -> Result<(), Unfit> {
     let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
     let locking = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(SCHEMA_LOCK);
     transaction.execute(locking).await.map_err(Fault::internal(CONTEXT))?;
+    let version = sqlx::query(
+        "SELECT coalesce((SELECT extversion FROM pg_extension WHERE extname = 'vector'), \
+         (SELECT default_version FROM pg_available_extensions WHERE name = 'vector'))",
+    );
+    let version = version.try_map(|row: AnyRow| row.try_get::<Option<String>, _>(0)).fetch_one(&mut *transaction).await;
+    match version.map_err(Fault::internal(CONTEXT))? {
+        Some(version) if !is_new_enough(&version) => return Err(Unfit::Version(version)),
+        // Without any, the statement that would create it says so.
+        _ => {}
+    }
     let mut statements = SCHEMA.to_owned();
     for table in ["face_vectors", "user_vectors"] {
         let _ = write!(
@@ -83,6 +102,13 @@ async fn make_tables(store: &Store, dimensions: usize) -> Result<(), Unfit> {
     }
     transaction.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.map_err(Fault::internal(CONTEXT))?;
     Ok(transaction.commit().await.map_err(Fault::internal(CONTEXT))?)
+}
+
+/// Whether a version, such as 0.8.0, is one that a search here works with. One that is no number is not.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    let version = numbers.next().flatten().zip(numbers.next().flatten());
+    version.is_some_and(|version| version >= OLDEST)
 }
 
 impl<Id: Member> Pgvector<Id> {
@@ -283,6 +309,16 @@ fn member_of<Id: Member>(row: &AnyRow) -> sqlx::Result<Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for version in ["0.8.0", "0.8", "0.10.1", "1.0"] {
+            assert!(is_new_enough(version), "{version}");
+        }
+        for version in ["0.7.4", "0.5.1", "0", "", "unpackaged"] {
+            assert!(!is_new_enough(version), "{version}");
+        }
+    }
 
     #[test]
     fn vectors_survive_their_text_form() {

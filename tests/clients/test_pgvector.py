@@ -111,6 +111,19 @@ def own(database):
     databases.drop_all()
 
 
+@pytest.mark.parametrize("version", ["0.7.4", "0.5.1"])
+def test_an_old_pgvector_is_refused_with_the_version_that_is_needed(tmp_path, own, version):
+    url, execute = own
+    execute("CREATE EXTENSION vector")
+    # The wheel carries one version: the catalogue is made to name another.
+    execute(f"UPDATE pg_extension SET extversion = '{version}' WHERE extname = 'vector'")
+    said = refusal(tmp_path / "old", url)
+    assert "pgvector 0.8 or later" in said and version in said and "ALTER EXTENSION vector UPDATE" in said, said
+    execute("UPDATE pg_extension SET extversion = '0.10.0' WHERE extname = 'vector'")
+    with Server(tmp_path / "new", database_url=url, env=PGVECTOR):
+        pass
+
+
 def test_one_connection_is_refused_by_the_name_of_its_setting(tmp_path, own):
     said = refusal(tmp_path, own[0], "--database-connections", "1")
     assert "REKOLLECT_DATABASE_CONNECTIONS" in said and "2 or more" in said, said
