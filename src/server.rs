@@ -47,13 +47,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Of everything that speaks TLS in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let access = settings.access()?;
-    let files = rlimit::increase_nofile_limit(u64::MAX)?;
-    if files < u64::from(settings.max_connections) + FILES_BESIDE_CONNECTIONS {
-        tracing::warn!(
-            files,
-            "this process may open fewer files than --max-connections asks for: raise its limit (ulimit -n)"
-        );
-    }
+    raise_limit_of_files(settings.max_connections);
     // Bound first: a taken port is told before the weights are loaded.
     let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
         format!("cannot listen on {}: {e}; choose another address with --listen (REKOLLECT_LISTEN)", settings.listen)
@@ -158,6 +152,27 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Lets this process open as many files as it may, and warns where those are too few. A system that does not let it is no reason not to
+/// serve: the limit may be high enough as it is.
+fn raise_limit_of_files(max_connections: u32) {
+    let wanted = u64::from(max_connections) + FILES_BESIDE_CONNECTIONS;
+    let raised = rlimit::increase_nofile_limit(u64::MAX);
+    let files = match &raised {
+        Ok(files) => Some(*files),
+        Err(_) => rlimit::Resource::NOFILE.get_soft().ok(),
+    };
+    if let Err(error) = raised {
+        tracing::warn!(%error, files, wanted, "this process may not raise its limit of open files");
+    }
+    if files.is_some_and(|files| files < wanted) {
+        tracing::warn!(
+            files,
+            wanted,
+            "this process may open fewer files than --max-connections asks for: raise its limit (ulimit -n)"
+        );
+    }
+}
+
 /// Warns of collections that another pack made: a new version may have another default than the one that they were made with.
 async fn tell_of_other_packs(service: &Service, is_named: bool) -> Result<(), Box<dyn Error>> {
     let ours = &service.pack.face_model_version;
@@ -221,10 +236,8 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         SearchSetting::Memory => (search::Engine::memory(), search::Engine::memory()),
         SearchSetting::Pgvector => {
             let dimensions = pack.embedder.dimensions;
-            search::prepare_pgvector(&store, dimensions).await.map_err(|fault| {
-                format!("--search pgvector needs a Postgres with the extension pgvector 0.8 or later, and the right to create it: {fault}")
-            })?;
-            (search::Engine::pgvector(), search::Engine::pgvector())
+            let copies = search::prepare_pgvector(&store, dimensions).await?;
+            (search::Engine::pgvector(copies.clone()), search::Engine::pgvector(copies))
         }
     };
     let identity = Identity {

@@ -10,7 +10,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::{Stream, TryStreamExt};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::{AccountId, CollectionId, FaceId, Fault};
 use crate::store::{Collection, Store, UserKey};
@@ -111,9 +111,9 @@ impl<Id: Member> Engine<Id> {
         Self::Memory(Galleries::default())
     }
 
-    /// One in Postgres, after [`prepare_pgvector`].
-    pub fn pgvector() -> Self {
-        Self::Pgvector(Pgvector::default())
+    /// One in Postgres, with what [`prepare_pgvector`] gave: all engines of a server share it.
+    pub fn pgvector(copies: Arc<Semaphore>) -> Self {
+        Self::Pgvector(Pgvector::new(copies))
     }
 
     /// See [`Query`]. `None` when the probe is a member that is not there.
@@ -236,8 +236,12 @@ impl<Id: Member> Galleries<Id> {
         if known < collection.revision {
             // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
             // next request reads it again, whole. Nobody searches at the new revision before that is noted.
-            for id in Id::gone_since(store, collection, known).await? {
-                entry.write().remove(&id);
+            //
+            // Where nothing is yet, there is nothing to remove: the first load would read every face that was ever deleted.
+            if entry.read().len() > 0 {
+                for id in Id::gone_since(store, collection, known).await? {
+                    entry.write().remove(&id);
+                }
             }
             let mut changed = std::pin::pin!(Id::changed_since(store, collection, known).try_ready_chunks(AT_ONCE));
             while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {

@@ -28,25 +28,70 @@ const AT_ONCE: usize = 500;
 /// Candidates that a walk through the index keeps: more find more and take longer. pgvector takes at most 1,000.
 const CANDIDATES: std::ops::RangeInclusive<usize> = 400..=1000;
 
-/// Collections that a server brings up to date at once. Each takes two connections, so that with more of them all connections could be
-/// held by those that wait for one more.
-const CATCHING_UP: usize = 2;
+/// The oldest that has what a search here uses: half-precision vectors came with 0.7, scans that go on with 0.8.
+const OLDEST: (u32, u32) = (0, 8);
+
+/// Copies of changes that a server makes at once, of faces and users together, where there are enough connections. Each takes two: were
+/// there one copy for each connection, each would hold one and wait for another.
+const COPIES: u32 = 2;
+
+/// Why no server can search by pgvector with this database; each message ends with what helps.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// A copy would wait for itself.
+    #[error(
+        "--search pgvector needs two connections to the database, and --database-connections (REKOLLECT_DATABASE_CONNECTIONS) allows one: \
+         raise it to 2 or more"
+    )]
+    OneConnection,
+    /// The extension is too old.
+    #[error(
+        "--search pgvector needs pgvector 0.8 or later, and this database has {0}: install a newer one in Postgres, and then run \
+         `ALTER EXTENSION vector UPDATE` in the database"
+    )]
+    Version(String),
+    /// No Postgres, no extension, or no right to create it.
+    #[error(
+        "--search pgvector needs a Postgres with the extension pgvector 0.8 or later, and the right to create it: {0}"
+    )]
+    Database(#[from] Fault),
+}
 
 /// The vectors of one kind of members, after [`prepare`].
 pub struct Pgvector<Id> {
     /// By the collection's key: requests for one collection wait here, without a connection, for the one that brings it up to date.
     turns: Mutex<HashMap<i64, Arc<tokio::sync::Mutex<()>>>>,
-    catching_up: Semaphore,
+    copies: Arc<Semaphore>,
     members: PhantomData<fn() -> Id>,
 }
 
-/// Makes the tables and, for vectors of this length, the indexes; done by every server at its start. Fails when the database is no
-/// Postgres, or has no pgvector.
-pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
+/// Makes the tables and, for vectors of this length, the indexes; done by every server at its start. Gives the permits of all copies that
+/// the server makes at once.
+pub async fn prepare(store: &Store, dimensions: usize) -> Result<Arc<Semaphore>, Unfit> {
+    let connections = store.pool().options().get_max_connections();
+    if connections < 2 {
+        return Err(Unfit::OneConnection);
+    }
+    make_tables(store, dimensions).await?;
+    // Half of the connections are for everything else, if that leaves enough for one copy.
+    Ok(Arc::new(Semaphore::new((connections / 4).clamp(1, COPIES) as usize)))
+}
+
+async fn make_tables(store: &Store, dimensions: usize) -> Result<(), Unfit> {
     const CONTEXT: &str = "preparing the tables of pgvector";
     let mut transaction = store.pool().begin_long().await.map_err(Fault::internal(CONTEXT))?;
     let locking = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(SCHEMA_LOCK);
     transaction.execute(locking).await.map_err(Fault::internal(CONTEXT))?;
+    let version = sqlx::query(
+        "SELECT coalesce((SELECT extversion FROM pg_extension WHERE extname = 'vector'), \
+         (SELECT default_version FROM pg_available_extensions WHERE name = 'vector'))",
+    );
+    let version = version.try_map(|row: AnyRow| row.try_get::<Option<String>, _>(0)).fetch_one(&mut *transaction).await;
+    match version.map_err(Fault::internal(CONTEXT))? {
+        Some(version) if !is_new_enough(&version) => return Err(Unfit::Version(version)),
+        // Without any, the statement that would create it says so.
+        _ => {}
+    }
     let mut statements = SCHEMA.to_owned();
     for table in ["face_vectors", "user_vectors"] {
         let _ = write!(
@@ -56,16 +101,22 @@ pub async fn prepare(store: &Store, dimensions: usize) -> Result<(), Fault> {
         );
     }
     transaction.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.map_err(Fault::internal(CONTEXT))?;
-    transaction.commit().await.map_err(Fault::internal(CONTEXT))
+    Ok(transaction.commit().await.map_err(Fault::internal(CONTEXT))?)
 }
 
-impl<Id> Default for Pgvector<Id> {
-    fn default() -> Self {
-        Self { turns: Mutex::default(), catching_up: Semaphore::new(CATCHING_UP), members: PhantomData }
-    }
+/// Whether a version, such as 0.8.0, is one that a search here works with. One that is no number is not.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    let version = numbers.next().flatten().zip(numbers.next().flatten());
+    version.is_some_and(|version| version >= OLDEST)
 }
 
 impl<Id: Member> Pgvector<Id> {
+    /// The search in tables that [`prepare`] made, with the permits that it gave.
+    pub fn new(copies: Arc<Semaphore>) -> Self {
+        Self { turns: Mutex::default(), copies, members: PhantomData }
+    }
+
     /// See [`super::Engine::nearest`].
     pub async fn nearest(
         &self,
@@ -123,7 +174,7 @@ impl<Id: Member> Pgvector<Id> {
         if noted_revision::<Id>(store, collection).await? >= collection.revision {
             return Ok(());
         }
-        let _permit = self.catching_up.acquire().await.map_err(Fault::internal(CONTEXT))?;
+        let _permit = self.copies.acquire().await.map_err(Fault::internal(CONTEXT))?;
         let (store, collection) = (store.clone(), collection.clone());
         let change = async move { copy_changes::<Id>(&store, &collection).await };
         tokio::spawn(change).await.map_err(Fault::internal(CONTEXT))?
@@ -193,7 +244,9 @@ async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Res
         return transaction.rollback().await.map_err(Fault::internal(CONTEXT));
     }
     let delete = format!("DELETE FROM {} WHERE collection_id = $1 AND member = $2", Id::VECTORS);
-    for id in Id::gone_since(store, collection, known).await? {
+    // Before the first copy there is nothing to delete from.
+    let gone = if known > 0 { Id::gone_since(store, collection, known).await? } else { Vec::new() };
+    for id in gone {
         sqlx::query(AssertSqlSafe(delete.clone()))
             .bind(collection.key)
             .bind(id.to_bytes())
@@ -256,6 +309,16 @@ fn member_of<Id: Member>(row: &AnyRow) -> sqlx::Result<Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for version in ["0.8.0", "0.8", "0.10.1", "1.0"] {
+            assert!(is_new_enough(version), "{version}");
+        }
+        for version in ["0.7.4", "0.5.1", "0", "", "unpackaged"] {
+            assert!(!is_new_enough(version), "{version}");
+        }
+    }
 
     #[test]
     fn vectors_survive_their_text_form() {

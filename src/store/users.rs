@@ -110,7 +110,7 @@ impl Store {
                 if count > i64::from(quota) {
                     return Err(Fault::QuotaExceeded("users in a collection", quota));
                 }
-                remember(&mut transaction, &collection, token, &[]).await.map_err(Fault::internal(CONTEXT))?;
+                remember(&mut transaction, &collection, token, &[]).await?;
                 transaction.commit().await.map_err(Fault::internal(CONTEXT))
             },
         )
@@ -145,7 +145,7 @@ impl Store {
                     .await
                     .map_err(&internal)?;
                 count_users(&mut transaction, &collection, -1).await.map_err(&internal)?;
-                remember(&mut transaction, &collection, token, &[]).await.map_err(&internal)?;
+                remember(&mut transaction, &collection, token, &[]).await?;
                 transaction.commit().await.map_err(&internal)
             },
         )
@@ -252,7 +252,7 @@ impl Store {
                 };
                 own(&mut transaction, &collection, &outcome.changed, new_owner).await.map_err(&internal)?;
                 outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
-                remember(&mut transaction, &collection, token, &outcome.changed).await.map_err(&internal)?;
+                remember(&mut transaction, &collection, token, &outcome.changed).await?;
                 transaction.commit().await.map_err(&internal)?;
                 Ok(outcome)
             },
@@ -414,21 +414,25 @@ async fn replayed(
     }
 }
 
-/// Remembers what a request with a token changed, and forgets old tokens.
+/// Remembers what a request with a token changed, and forgets old tokens. Fails with [`Fault::TokenMismatch`] when a request about another
+/// collection has taken the token since [`replayed`] looked: requests about one collection wait for each other, those about two do not.
 async fn remember(
     transaction: &mut Transaction,
     collection: &Collection,
     token: Option<Token>,
     changed: &[FaceId],
-) -> sqlx::Result<()> {
+) -> Result<(), Fault> {
+    const CONTEXT: &str = "remembering a client's token";
     let Some(token) = token else { return Ok(()) };
     let now = now_ms();
     sqlx::query("DELETE FROM client_tokens WHERE created_at_ms <= $1")
         .bind(now - TOKEN_LIFE_MS)
         .execute(&mut **transaction)
-        .await?;
-    sqlx::query(
-        "INSERT INTO client_tokens (account, token, request, changed, created_at_ms, collection_id) VALUES ($1, $2, $3, $4, $5, $6)",
+        .await
+        .map_err(Fault::internal(CONTEXT))?;
+    let remembered = sqlx::query(
+        "INSERT INTO client_tokens (account, token, request, changed, created_at_ms, collection_id) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT DO NOTHING",
     )
     .bind(collection.account.as_str().to_owned())
     .bind(token.token.as_str().to_owned())
@@ -438,5 +442,6 @@ async fn remember(
     .bind(collection.key)
     .execute(&mut **transaction)
     .await
-    .map(drop)
+    .map_err(Fault::internal(CONTEXT))?;
+    if remembered.rows_affected() == 0 { Err(Fault::TokenMismatch(token.token)) } else { Ok(()) }
 }

@@ -65,7 +65,8 @@ impl CropNet {
             let first = results.len();
             results.resize_with(first + batch.len(), || std::array::from_fn(|_| Vec::new()));
             for (place, name) in outputs.iter().enumerate() {
-                let (_, values) = answers[*name].try_extract_tensor::<f32>()?;
+                let output = answers.get(name).ok_or_else(|| ort::Error::new(format!("it has no output {name}")))?;
+                let (_, values) = output.try_extract_tensor::<f32>()?;
                 let each = values.len() / batch.len();
                 if each == 0 || each * batch.len() != values.len() {
                     return Err(ort::Error::new(format!(

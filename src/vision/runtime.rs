@@ -24,6 +24,12 @@ pub enum RuntimeError {
         /// What to do about it.
         remedy: String,
     },
+    /// The manifest does not say what a trait's number means.
+    #[error(
+        "the manifest has no [[attributes.traits.curve]] with the name {0:?}; add it to manifest.toml in the models folder, or serve \
+         without the net of traits (REKOLLECT_ATTRIBUTE_MODEL=off)"
+    )]
+    NoCurve(&'static str),
     /// A graph that the library does not take.
     #[error("ONNX Runtime refuses the weights of the {role}: {source}")]
     Graph {

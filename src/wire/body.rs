@@ -14,6 +14,9 @@ use crate::domain::Fault;
 use super::errors::Rejection;
 use super::router::Front;
 
+/// Bytes that are unpacked before they are counted.
+const PIECE: usize = 16 << 10;
+
 const OUT_OF_BODIES: Fault = Fault::Overloaded("the memory for bodies is used up");
 
 /// A body, and its share of the memory for bodies.
@@ -67,27 +70,34 @@ async fn read(front: &Front, mut body: Body) -> Result<Received<'_>, Rejection> 
     Ok(Received { bytes, sha256, share })
 }
 
-/// Unpacks a body that was sent with `Content-Encoding: gzip`; any other is what it is.
-pub async fn unpack<'a>(front: &'a Front, headers: &HeaderMap, body: Received<'a>) -> Result<Received<'a>, Rejection> {
+/// Unpacks a body that was sent with `Content-Encoding: gzip`; any other is what it is. Memory is taken as bytes come out: a few packed
+/// bytes can become the largest body.
+pub fn unpack<'a>(front: &'a Front, headers: &HeaderMap, body: Received<'a>) -> Result<Received<'a>, Rejection> {
     let packed =
         headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
     if !packed {
         return Ok(body);
     }
+    // In place: a thread of its own would go on, beyond every limit, when the client leaves.
+    tokio::task::block_in_place(|| inflate(front, body))
+}
+
+fn inflate<'a>(front: &'a Front, body: Received<'a>) -> Result<Received<'a>, Rejection> {
     let Received { bytes: packed, sha256, mut share } = body;
-    let limit = front.max_body;
-    let unpacking = tokio::task::spawn_blocking(move || {
-        let mut bytes = Vec::new();
-        // One byte too many tells a body that is too large.
-        MultiGzDecoder::new(packed.as_slice()).take(limit as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
-    });
-    let bytes = unpacking.await.map_err(Fault::internal("unpacking a body"))?;
-    let bytes = bytes.map_err(|error| Rejection::Serialization { text: None, detail: format!("not gzip: {error}") })?;
-    if bytes.len() > limit {
-        return Err(Rejection::BodyTooLarge);
+    let (mut bytes, mut piece) = (Vec::new(), [0; PIECE]);
+    let mut unpacker = MultiGzDecoder::new(packed.as_slice());
+    loop {
+        let not_gzip = |error| Rejection::Serialization { text: None, detail: format!("not gzip: {error}") };
+        let unpacked = unpacker.read(&mut piece).map_err(not_gzip)?;
+        if unpacked == 0 {
+            return Ok(Received { bytes, sha256, share });
+        }
+        if bytes.len() + unpacked > front.max_body {
+            return Err(Rejection::BodyTooLarge);
+        }
+        share.merge(room_for(front, unpacked)?);
+        bytes.extend_from_slice(&piece[..unpacked]);
     }
-    share.merge(room_for(front, bytes.len())?);
-    Ok(Received { bytes, sha256, share })
 }
 
 fn room_for(front: &Front, bytes: usize) -> Result<SemaphorePermit<'_>, Rejection> {

@@ -85,7 +85,7 @@ async fn answer(
     let (principal, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
     let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
     let operation = name.parse()?;
-    let body = stages.time_async(Stage::Receive, unpack(front, &parts.headers, body)).await?;
+    let body = stages.time(Stage::Receive, || unpack(front, &parts.headers, body))?;
     run(Admission { front, principal, stages, operation, body }).await
 }
 

@@ -9,25 +9,25 @@ import pytest
 
 
 class Databases:
-    """Databases of their own for servers, on the Postgres that TEST_DATABASE_URL names."""
+    """Databases of their own for servers, on the Postgres that TEST_DATABASE_URL names, or another one."""
 
-    def __init__(self):
-        self.url = os.environ.get("TEST_DATABASE_URL")
+    def __init__(self, url=None):
+        self.url = url or os.environ.get("TEST_DATABASE_URL")
         self.made = []
 
     def create(self):
         if not self.url:
             pytest.skip("TEST_DATABASE_URL is not set: no Postgres (run under tests/postgres.py)")
         name = f"rekollect_clients_{uuid.uuid4().hex}"
-        self._execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name}")
         self.made.append(name)
         return urlsplit(self.url)._replace(path=f"/{name}").geturl()
 
     def drop_all(self):
         for name in self.made:
-            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def _execute(self, statement):
+    def execute(self, statement):
         address = urlsplit(self.url)
         connection = pg8000.native.Connection(
             address.username or "postgres",

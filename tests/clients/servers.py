@@ -41,9 +41,9 @@ class Server:
     """A running server: `url` is where it answers, `client` a boto3 client of it, `ready_after` the seconds that the start took.
 
     `args` are further flags of `rekollect serve`, `env` further variables; a start may take `patience` seconds. Where `pack` is None the
-    server takes its default."""
+    server takes its default; `before_start` is called in the new process before it becomes the server."""
 
-    def __init__(self, folder, pack="standard", database_url=None, args=(), env=None, patience=30):
+    def __init__(self, folder, pack="standard", database_url=None, args=(), env=None, patience=30, before_start=None):
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"log-{uuid.uuid4().hex[:8]}.txt"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REKOLLECT_") and name != "DATABASE_URL"}
@@ -60,6 +60,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                preexec_fn=before_start,
             )
         self.url = self._wait_until_ready(patience)
         self.ready_after = time.monotonic() - begin

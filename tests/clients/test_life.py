@@ -1,13 +1,19 @@
 """A server's life: it keeps what it acknowledged, and stops without dropping a request."""
 
 import base64
+import ctypes
+import errno
 import http.client
 import json
+import platform
+import resource
 import signal
 import socket
 import sqlite3
 import stat
+import struct
 import subprocess
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
@@ -101,6 +107,51 @@ def test_a_second_signal_ends_a_server_at_once(tmp_path, databases, second):
         assert server.process.poll() is None
         server.process.send_signal(second)
         assert server.process.wait(timeout=2) == 0
+
+
+def test_a_limit_of_files_that_may_not_be_raised_is_no_reason_not_to_start(tmp_path):
+    """As in a sandbox whose filter of system calls keeps limits as they are."""
+    refuse = refuse_new_limits()
+    with Server(tmp_path, before_start=refuse) as server:
+        assert server.client.list_collections()["CollectionIds"] == []
+        text = server.log.read_text()
+    assert "may not raise its limit of open files" in text and "files=512" in text, text
+    assert "fewer files than --max-connections asks for" in text, text
+
+
+def refuse_new_limits():
+    """What a process does to itself so that it, and what it runs, have a soft limit of 512 files that no call raises."""
+    numbers = {"x86_64": (0xC000003E, 302, 160), "aarch64": (0xC00000B7, 261, 164)}
+    if sys.platform != "linux" or platform.machine() not in numbers:
+        pytest.skip("only on Linux a process can keep system calls from itself")
+    architecture, prlimit, setrlimit = numbers[platform.machine()]
+    load, equal, give = 0x20, 0x15, 0x06
+    allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
+    # A program for the kernel: code, how many steps to skip if true and if false, number. Of prlimit it refuses only calls with a new
+    # limit, the third argument: reading goes on.
+    steps = [
+        (load, 0, 0, 4), (equal, 0, 8, architecture),
+        (load, 0, 0, 0), (equal, 5, 0, setrlimit), (equal, 0, 5, prlimit),
+        (load, 0, 0, 32), (equal, 0, 2, 0),
+        (load, 0, 0, 36), (equal, 1, 0, 0),
+        (give, 0, 0, refuse), (give, 0, 0, allow),
+    ]  # fmt: skip
+    code = b"".join(struct.pack("HBBI", *step) for step in steps)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = ctypes.create_string_buffer(struct.pack("HP", len(steps), ctypes.addressof(buffer)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, seccomp, filter_mode = 38, 22, 2
+    libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 4]
+
+    def before_start():
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        for call in ((no_new_privileges, 1, 0, 0, 0), (seccomp, filter_mode, ctypes.addressof(program), 0, 0)):
+            if libc.prctl(*call) != 0:
+                raise OSError(ctypes.get_errno(), "prctl")
+        assert buffer  # the program points into it
+
+    return before_start
 
 
 def test_healthcheck_tells_whether_a_server_is_ready(tmp_path):

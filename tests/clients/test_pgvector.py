@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from databases import Databases
 from servers import BINARY, MODELS, ROOT, Server
 from test_boto3 import face_ids, index
 
@@ -92,6 +93,61 @@ def test_without_pgvector_the_server_says_what_it_needs(tmp_path):
     environment = {"PATH": os.environ["PATH"], "REKOLLECT_MODELS_DIR": str(MODELS), "REKOLLECT_DATA_DIR": str(tmp_path), **PGVECTOR}
     done = subprocess.run([BINARY, "serve", "--listen", "127.0.0.1:0"], env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode != 0 and "needs a Postgres with the extension pgvector" in done.stderr, done.stderr
+
+
+def refusal(tmp_path, database, *args):
+    """What a server says that does not start on this database."""
+    with pytest.raises(AssertionError) as failure, Server(tmp_path, database_url=database, env=PGVECTOR, args=args):
+        pass
+    return str(failure.value)
+
+
+@pytest.fixture
+def own(database):
+    """A database of its own on that Postgres, and a way to change it as its owner."""
+    databases = Databases(database)
+    url = databases.create()
+    yield url, lambda statement: Databases(url).execute(statement)
+    databases.drop_all()
+
+
+@pytest.mark.parametrize("version", ["0.7.4", "0.5.1"])
+def test_an_old_pgvector_is_refused_with_the_version_that_is_needed(tmp_path, own, version):
+    url, execute = own
+    execute("CREATE EXTENSION vector")
+    # The wheel carries one version: the catalogue is made to name another.
+    execute(f"UPDATE pg_extension SET extversion = '{version}' WHERE extname = 'vector'")
+    said = refusal(tmp_path / "old", url)
+    assert "pgvector 0.8 or later" in said and version in said and "ALTER EXTENSION vector UPDATE" in said, said
+    execute("UPDATE pg_extension SET extversion = '0.10.0' WHERE extname = 'vector'")
+    with Server(tmp_path / "new", database_url=url, env=PGVECTOR):
+        pass
+
+
+def test_one_connection_is_refused_by_the_name_of_its_setting(tmp_path, own):
+    said = refusal(tmp_path, own[0], "--database-connections", "1")
+    assert "REKOLLECT_DATABASE_CONNECTIONS" in said and "2 or more" in said, said
+
+
+def test_two_connections_are_enough_whatever_is_copied_at_once(tmp_path, own, photo):
+    """Faces and users of several collections, all of which have to be copied first. A copy holds one connection and needs another."""
+    with Server(tmp_path, database_url=own[0], env=PGVECTOR, args=("--database-connections", "2")) as server:
+        pairs = {}
+        for number in range(8):
+            collection = f"few-{number}"
+            server.client.create_collection(CollectionId=collection)
+            pairs[collection] = [face_ids(index(server.client, collection, photo(f"obama{more}.jpg"), "obama"))[0] for more in ("", 2)]
+            server.client.create_user(CollectionId=collection, UserId="obama")
+            server.client.associate_faces(CollectionId=collection, UserId="obama", FaceIds=pairs[collection])
+
+        def search(question):
+            collection, operation = question
+            return getattr(server.client, operation)(CollectionId=collection, FaceId=pairs[collection][0])
+
+        questions = [(collection, operation) for collection in pairs for operation in ("search_faces", "search_users")]
+        with ThreadPoolExecutor(len(questions)) as pool:
+            replies = list(pool.map(search, questions))
+        assert [len(reply.get("FaceMatches") or reply.get("UserMatches")) for reply in replies] == [1] * len(questions)
 
 
 def test_many_index_and_search_at_once(both, photo):

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -137,6 +138,33 @@ fn a_gzip_body_is_unpacked_within_the_limit() {
     let bomb = gzip(&vec![b' '; 50_000_000]);
     assert!(bomb.len() < 300_000);
     assert_eq!(status(&packed(&bomb, "gzip")), 413);
+}
+
+#[test]
+fn gzip_bombs_at_once_take_no_more_memory_than_bodies_may() {
+    const BOMBS: usize = 64;
+    // Each is within --max-body, and no two of them within --max-bodies.
+    let server = server(&["--max-body", "16777216", "--max-bodies", "20000000"]);
+    let bomb = packed(&gzip(&vec![b' '; 16 << 20]), "gzip");
+    assert!(bomb.len() < 100_000);
+    let before = server.peak_megabytes();
+    let replies: Vec<(u16, String)> = thread::scope(|scope| {
+        let calls: Vec<_> = (0..BOMBS).map(|_| scope.spawn(|| raw(&server, &bomb).remove(0))).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    // What was unpacked is spaces, and no JSON; what could not be, may be sent again.
+    let code = |reply: &(u16, String)| serde_json::from_str::<Value>(&reply.1).unwrap()["__type"].clone();
+    for reply in &replies {
+        assert!([json!("SerializationException"), json!("ThrottlingException")].contains(&code(reply)), "{reply:?}");
+    }
+    assert!(replies.iter().any(|reply| code(reply) == "ThrottlingException"), "all had room: this tested nothing");
+    if let (Some(before), Some(after)) = (before, server.peak_megabytes()) {
+        // 20 MB of bodies in buffers that grow by doubling, and something for the connections.
+        assert!(after - before < 100, "{BOMBS} bombs took {} MB", after - before);
+    }
+    // The room is free again.
+    assert_eq!(raw(&server, &packed(&gzip(b"{}"), "gzip")).remove(0).0, 200);
+    assert_eq!(code(&raw(&server, &bomb).remove(0)), "SerializationException");
 }
 
 #[test]

@@ -62,6 +62,45 @@ fn a_star_is_every_page() {
 }
 
 #[test]
+fn a_page_of_another_machine_may_call_nothing_though_its_name_is_an_address() {
+    let server = Server::start(Store::Sqlite, &["--enable-faults"]).unwrap();
+    let faults = format!("{}/_faults", server.url);
+    let rule = br#"{"operation": "*", "error": "ThrottlingException"}"#;
+    // As a page sends it without asking first: a form's content type, and nothing but its Origin.
+    let add = |origin: &str| {
+        let request = ureq::http::Request::post(&faults).header("Origin", origin).header("Content-Type", "text/plain");
+        server.send(request.body(rule.to_vec()).unwrap()).status
+    };
+    for origin in ["http://203.0.113.5", "https://203.0.113.5:7350", "http://192.168.0.7:8080", "http://[2001:db8::5]"]
+    {
+        assert_eq!((call(&server, origin).status, add(origin)), (403, 403), "{origin}");
+    }
+    assert_eq!(server.get("/_faults").json(), serde_json::json!({"rules": []}));
+    // Pages of this machine, whatever serves them.
+    for origin in [&server.url, "http://localhost:5173", "http://127.0.0.1:8080", "http://[::1]:8080"] {
+        assert_eq!(call(&server, origin).status, 200, "{origin}");
+    }
+    assert_eq!(add(&server.url), 200);
+}
+
+#[test]
+fn a_server_s_own_page_may_call_it_by_whatever_address_it_was_opened() {
+    let open = Server::start(Store::Sqlite, &["--auth", "open"]).unwrap();
+    let call = |host: &str, origin: &str| {
+        let request = ureq::http::Request::post(&open.url)
+            .header("Host", host)
+            .header("Origin", origin)
+            .header("X-Amz-Target", "RekognitionService.ListCollections");
+        open.send(request.body(b"{}".to_vec()).unwrap()).status
+    };
+    assert_eq!(call("192.168.0.7:7350", "http://192.168.0.7:7350"), 200);
+    assert_eq!(call("[fd00::7]:7350", "http://[fd00::7]:7350"), 200);
+    assert_eq!(call("192.168.0.7:7350", "http://192.168.0.8:7350"), 403);
+    // A name proves nothing, even the same one: its owner can make it mean this address.
+    assert_eq!(call("rebound.example:7350", "http://rebound.example:7350"), 403);
+}
+
+#[test]
 fn a_site_whose_name_was_made_to_mean_this_machine_is_refused() {
     let list = |server: &Server, host: &str| {
         let request = ureq::http::Request::post(&server.url)

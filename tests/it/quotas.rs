@@ -68,10 +68,11 @@ fn a_collection_has_no_more_faces_than_it_may() {
         server.ok("DeleteFaces", json!({"CollectionId": "people", "FaceIds": [faces[0]["FaceId"]]}));
         let group = json!({"CollectionId": "people", "Image": {"Bytes": base64(&photo("sample4.jpg"))}, "QualityFilter": "NONE"});
         let found = server.ok("DetectFaces", json!({"Image": group["Image"]}))["FaceDetails"].as_array().unwrap().len();
-        if found > 1 {
-            assert_eq!(server.fail("IndexFaces", group).0, "ServiceQuotaExceededException");
-            assert_eq!(server.face_count("people"), 2);
-        }
+        assert!(found > 1, "the photo shows {found} faces: it would have had room");
+        assert_eq!(server.fail("IndexFaces", group).0, "ServiceQuotaExceededException");
+        assert_eq!(server.face_count("people"), 2);
+        let left = server.ok("ListFaces", json!({"CollectionId": "people"}))["Faces"].clone();
+        assert_eq!(left.as_array().unwrap().len(), 2);
     });
 }
 

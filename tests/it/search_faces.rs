@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, assert_golden, base64, on_both_stores, photo, plain_png, strings, with};
+use crate::support::{
+    Server, Store, assert_golden, base64, block_on, new_database, on_both_stores, photo, plain_png, strings, with,
+};
 
 /// A collection with two photos of one person and one of another.
 fn presidents(server: &Server) -> Vec<String> {
@@ -89,5 +91,38 @@ on_both_stores! {
         assert_eq!(found["FaceDetails"][0], indexed["FaceRecords"][0]["FaceDetail"]);
         let none = server.ok("DetectFaces", json!({"Image": {"Bytes": base64(&plain_png(100, 100))}}));
         assert_eq!(none, json!({"FaceDetails": [], "OrientationCorrection": "ROTATE_0"}));
+    }
+}
+
+/// There may be as many as faces ever were. One that cannot be read shows whether they are.
+#[test]
+fn the_first_load_of_a_gallery_reads_no_deletions() {
+    use sqlx::{AnyConnection, Connection};
+    for store in [Store::Sqlite, Store::Postgres] {
+        let database = match store {
+            Store::Sqlite => None,
+            Store::Postgres => match new_database() {
+                None => continue,
+                url => url,
+            },
+        };
+        let server = Server::start_on(tempfile::tempdir().unwrap(), database.as_deref(), &[]);
+        let ids = presidents(&server);
+        let data = server.stop();
+        block_on(async {
+            sqlx::any::install_default_drivers();
+            let file = format!("sqlite://{}", data.path().join("rekollect.db").display());
+            let mut connection = AnyConnection::connect(database.as_deref().unwrap_or(&file)).await.unwrap();
+            let deletion =
+                "INSERT INTO deleted_faces (collection_id, face_id, revision) SELECT id, $1, 1 FROM collections";
+            let made = sqlx::query(deletion).bind(vec![0u8]).execute(&mut connection).await.unwrap();
+            assert_eq!(made.rows_affected(), 1);
+            connection.close().await.unwrap();
+        });
+        let server = Server::start_on(data, database.as_deref(), &[]);
+        assert_eq!(names(&by_image(&server, &photo("obama.jpg"), json!({}))), ["obama", "obama2"]);
+        // Those that come after it are.
+        server.ok("DeleteFaces", json!({"CollectionId": "presidents", "FaceIds": [ids[1]]}));
+        assert_eq!(names(&by_image(&server, &photo("obama.jpg"), json!({}))), ["obama"]);
     }
 }

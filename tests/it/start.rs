@@ -28,6 +28,44 @@ fn weights_with_another_digest_are_refused_with_the_remedy() {
     assert!(tampered.contains("SHA-256") && tampered.contains("setup.py --pack standard"), "{tampered}");
 }
 
+/// A models folder with an edited manifest, and the files of the real one.
+fn models_with(edit: impl Fn(&str) -> String) -> tempfile::TempDir {
+    let models = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(models_dir()).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        if name == "manifest.toml" {
+            let manifest = std::fs::read_to_string(path).unwrap();
+            let edited = edit(&manifest);
+            assert_ne!(edited, manifest);
+            std::fs::write(models.path().join(name), edited).unwrap();
+        } else {
+            std::os::unix::fs::symlink(path, models.path().join(name)).unwrap();
+        }
+    }
+    models
+}
+
+#[test]
+fn a_manifest_without_a_trait_s_curve_is_refused_by_its_name() {
+    let data = tempfile::tempdir().unwrap();
+    let models = models_with(|manifest| manifest.replace("name = \"smile\"", "name = \"smiles\""));
+    let said = refusal(serve(data.path()).arg("--models-dir").arg(models.path()));
+    assert!(!said.contains("panicked"), "{said}");
+    for word in ["[[attributes.traits.curve]]", "\"smile\"", "manifest.toml", "REKOLLECT_ATTRIBUTE_MODEL=off"] {
+        assert!(said.contains(word), "{word} is not in {said}");
+    }
+}
+
+#[test]
+fn a_manifest_that_does_not_fit_its_graphs_is_refused_at_the_start() {
+    let data = tempfile::tempdir().unwrap();
+    // One curve more than the net has numbers.
+    let curve = "\n[[attributes.traits.curve]]\nname = \"hat\"\ncurve = [[0.0, 0.0], [1.0, 100.0]]\n\n# --- files";
+    let models = models_with(|manifest| manifest.replace("\n# --- files", curve));
+    let said = refusal(serve(data.path()).arg("--models-dir").arg(models.path()));
+    assert!(said.contains("net of traits") && said.contains("[[attributes.traits.curve]] (8)"), "{said}");
+}
+
 #[test]
 fn a_database_that_is_not_there_is_named_without_its_password() {
     let data = tempfile::tempdir().unwrap();

@@ -97,6 +97,13 @@ impl Server {
         std::mem::replace(&mut self._data, tempfile::tempdir().unwrap())
     }
 
+    /// The most megabytes that the process has had in memory so far, where the system tells as Linux does.
+    pub fn peak_megabytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
+    }
+
     /// Calls an operation with this body.
     pub fn post(&self, operation: &str, body: impl AsRef<[u8]>) -> Reply {
         let request = agent()

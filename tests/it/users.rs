@@ -1,5 +1,7 @@
 //! The operations on users.
 
+use std::thread;
+
 use serde_json::{Value, json};
 
 use crate::support::{Server, Store, assert_golden, base64, on_both_stores, photo, plain_png, strings, with};
@@ -136,6 +138,29 @@ on_both_stores! {
         assert_eq!(server.fail("AssociateFaces", other).0, "IdempotentParameterMismatchException");
         // Without a token the faces that the user has already are in neither list.
         assert_eq!(server.ok("AssociateFaces", user("barack", json!({"FaceIds": [obama]})))["AssociatedFaces"], json!([]));
+    }
+
+    a_token_on_two_collections_at_once_is_one_request_and_a_mismatch(server) {
+        const COLLECTIONS: usize = 8;
+        (0..COLLECTIONS).for_each(|n| server.collection(&format!("c{n}")));
+        for round in 0..5 {
+            let create = |n: usize| {
+                let request = json!({"CollectionId": format!("c{n}"), "UserId": format!("u{round}"), "ClientRequestToken": format!("t{round}")});
+                server.post("CreateUser", request.to_string())
+            };
+            let replies: Vec<_> = thread::scope(|scope| {
+                let calls: Vec<_> = (0..COLLECTIONS).map(|n| scope.spawn(move || create(n))).collect();
+                calls.into_iter().map(|call| call.join().unwrap()).collect()
+            });
+            let made = replies.iter().filter(|reply| reply.status == 200).count();
+            let mismatches = replies.iter().filter(|reply| {
+                reply.status == 400 && reply.json()["__type"] == "IdempotentParameterMismatchException"
+            });
+            assert_eq!((made, mismatches.count()), (1, COLLECTIONS - 1), "{replies:?}");
+        }
+        // Who was refused has changed nothing.
+        let users = |n: usize| server.ok("DescribeCollection", json!({"CollectionId": format!("c{n}")}))["UserCount"].as_i64().unwrap();
+        assert_eq!((0..COLLECTIONS).map(users).sum::<i64>(), 5);
     }
 
     users_are_listed_page_by_page(server) {

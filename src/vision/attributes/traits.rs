@@ -11,6 +11,8 @@ use crate::vision::runtime::{Runtime, RuntimeError};
 
 use super::mesh::Place;
 
+const ROLE: &str = "net of traits";
+
 /// What the net judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trait {
@@ -68,27 +70,46 @@ pub struct Traits {
 impl Traits {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, graph: &[u8], spec: TraitsSpec) -> Result<Self, RuntimeError> {
-        let places = EACH.map(|kind| spec.place(kind.name()).expect("the manifest has a curve for each trait"));
-        let net = CropNet::new(runtime, "net of traits", graph, CropFormat::plain(spec.input_size))?;
-        Ok(Self { net, spec, places })
+        let mut places = [0; EACH.len()];
+        for (place, kind) in places.iter_mut().zip(EACH) {
+            *place = spec.place(kind.name()).ok_or(RuntimeError::NoCurve(kind.name()))?;
+        }
+        let net = CropNet::new(runtime, ROLE, graph, CropFormat::plain(spec.input_size))?;
+        let mut traits = Self { net, spec, places };
+        // Whether the manifest fits the graph is told at the start, and not by every request.
+        traits.run(&[&traits.blank()]).map_err(|source| RuntimeError::Graph { role: ROLE, source })?;
+        Ok(traits)
     }
 
     /// The chances of each of these faces.
     pub fn of(&mut self, photo: &Photo, faces: &[Place<'_>], resizer: &mut Resizer) -> ort::Result<Vec<Chances>> {
         let side = self.spec.input_size;
-        let blank = || vec![0; 3 * (side * side) as usize];
         // Faces whose landmarks coincide were dropped before: there is always a crop.
-        let crop =
-            |place: &Place<'_>| aligned_crop(photo, place.1, &self.spec.template, side, resizer).unwrap_or_else(blank);
+        let crop = |place: &Place<'_>| {
+            aligned_crop(photo, place.1, &self.spec.template, side, resizer).unwrap_or_else(|| self.blank())
+        };
         let crops: Vec<Vec<u8>> = faces.iter().map(crop).collect();
         let crops: Vec<&[u8]> = crops.iter().map(Vec::as_slice).collect();
-        let logits = self.net.run(&crops, ["logits"])?;
-        if logits.iter().any(|[numbers]| numbers.len() != self.spec.curves.len()) {
-            return Err(ort::Error::new("the net of traits has another number of outputs than the manifest says"));
-        }
+        let logits = self.run(&crops)?;
         let chances = |[numbers]: &[Vec<f32>; 1]| {
             Chances(self.places.map(|k| self.spec.curves[k].curve.percent(numbers[k]).get()))
         };
         Ok(logits.iter().map(chances).collect())
+    }
+
+    fn blank(&self) -> Vec<u8> {
+        vec![0; 3 * (self.spec.input_size * self.spec.input_size) as usize]
+    }
+
+    /// The numbers as the net gives them.
+    fn run(&mut self, crops: &[&[u8]]) -> ort::Result<Vec<[Vec<f32>; 1]>> {
+        let logits = self.net.run(crops, ["logits"])?;
+        if logits.iter().any(|[numbers]| numbers.len() != self.spec.curves.len()) {
+            return Err(ort::Error::new(format!(
+                "it has another number of outputs than the manifest has [[attributes.traits.curve]] ({})",
+                self.spec.curves.len()
+            )));
+        }
+        Ok(logits)
     }
 }
