@@ -68,7 +68,7 @@ pub struct Pgvector<Id> {
 /// Makes the tables and, for vectors of this length, the indexes; done by every server at its start. Gives the permits of all copies that
 /// the server makes at once.
 pub async fn prepare(store: &Store, dimensions: usize) -> Result<Arc<Semaphore>, Unfit> {
-    let connections = store.pool().options().get_max_connections();
+    let connections = store.pool().most();
     if connections < 2 {
         return Err(Unfit::OneConnection);
     }

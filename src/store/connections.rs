@@ -52,6 +52,11 @@ impl Connections {
         self.limit.is_some()
     }
 
+    /// The most of them.
+    pub fn most(&self) -> u32 {
+        self.pool.options().get_max_connections()
+    }
+
     /// Begins a transaction, which is rolled back unless it is committed.
     pub async fn begin(&self) -> sqlx::Result<Transaction> {
         self.begin_by("BEGIN").await
@@ -80,7 +85,7 @@ impl Connections {
     async fn lease(&self) -> sqlx::Result<Lease> {
         let connection = self.pool.acquire().await.map_err(|error| match error {
             sqlx::Error::PoolTimedOut => {
-                let (size, most) = (self.pool.size(), self.pool.options().get_max_connections());
+                let (size, most) = (self.pool.size(), self.most());
                 let busy = size as usize - self.pool.num_idle().min(size as usize);
                 timed_out(format!("no connection was free or made within {:?}: {busy} of {most} are busy", self.wait))
             }
