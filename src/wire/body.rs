@@ -12,7 +12,7 @@ use tokio::sync::SemaphorePermit;
 use crate::domain::Fault;
 
 use super::errors::Rejection;
-use super::router::Front;
+use super::front::Front;
 
 /// Bytes that are unpacked before they are counted.
 const PIECE: usize = 16 << 10;

@@ -24,7 +24,7 @@ use crate::telemetry::{Stage, Stages};
 
 use super::body::{Received, discard, receive, unpack};
 use super::errors::Rejection;
-use super::router::Front;
+use super::front::Front;
 use super::shapes::{self, Input};
 
 /// No operation has a name of half this length.
@@ -196,8 +196,8 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
         authorize(&caller, &action(operation), &subject.resource(&front.service, &caller.account))?;
     }
     front.access.admit(&caller, operation)?;
-    if let Some(faults) = &front.faults {
-        let effect = faults.strike(operation);
+    if let Some(injector) = &front.injector {
+        let effect = injector.strike(operation);
         tokio::time::sleep(effect.latency).await;
         effect.error.map_or(Ok(()), |error| Err(Rejection::Injected(error)))?;
     }

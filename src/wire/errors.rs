@@ -4,14 +4,15 @@
 //! (`message` in lower case for constraints, often no text at all). What an operation refuses is a [`Fault`] and comes in the
 //! service's envelope, with `Code` and `Logref`. The texts are the service's own where they are known: clients compare them.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::Refusal;
 use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS, UnknownOperation};
 
-use super::faults::InjectedError;
+use super::injection::InjectedError;
 use super::validation::Violation;
 
 /// A request that gets no result.
@@ -36,7 +37,7 @@ pub enum Rejection {
     Refusal(Refusal),
     /// The operation refused.
     Fault(Fault),
-    /// An error that was asked for, by the rules of [`faults`](super::faults).
+    /// An error that was asked for, by the rules of [`injection`](super::injection).
     Injected(InjectedError),
 }
 
@@ -201,6 +202,12 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         _ => StatusCode::BAD_REQUEST,
     };
     (status, code, text)
+}
+
+/// What the service's front answers to anything that is not its protocol.
+pub async fn unroutable() -> Response {
+    let body = "<MissingAuthenticationTokenException>\n  <Message>Missing Authentication Token</Message>\n</MissingAuthenticationTokenException>\n";
+    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
 }
 
 #[cfg(test)]
