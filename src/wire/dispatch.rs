@@ -185,7 +185,7 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 ) -> Result<Vec<u8>, Rejection> {
     let Admission { front, principal: caller, stages, operation, body } = request;
     let started = Instant::now();
-    let command = from_json::<I>(&body.bytes).and_then(I::parse);
+    let command = from_json::<I>(&body.bytes).and_then(|input| Ok(input.parse()?));
     let (took, of_base64) = (started.elapsed(), shapes::Blob::take_time());
     stages.add(Stage::Base64, of_base64);
     stages.add(Stage::Parse, took.saturating_sub(of_base64));
@@ -210,7 +210,7 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 pub fn parse(operation: Operation, body: &[u8]) -> Result<(), Rejection> {
     macro_rules! parsed {
         ($request:ident, $reply:ident, $operation:ident) => {
-            from_json::<shapes::$request>(body)?.parse().map(drop)
+            Ok(from_json::<shapes::$request>(body)?.parse().map(drop)?)
         };
     }
     of_operation!(operation, parsed)

@@ -13,7 +13,7 @@ use crate::access::Refusal;
 use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS, UnknownOperation};
 
 use super::injection::InjectedError;
-use super::validation::Violation;
+use super::validation::Violations;
 
 /// A request that gets no result.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub enum Rejection {
         detail: String,
     },
     /// Members that break the model's constraints.
-    Validation(Vec<Violation>),
+    Validation(Violations),
     /// The body is larger than the configured limit.
     BodyTooLarge,
     /// The body did not arrive in time.
@@ -44,6 +44,12 @@ pub enum Rejection {
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         Self::Refusal(refusal)
+    }
+}
+
+impl From<Violations> for Rejection {
+    fn from(violations: Violations) -> Self {
+        Self::Validation(violations)
     }
 }
 
@@ -77,7 +83,7 @@ impl Rejection {
             Self::Serialization { text, .. } => framework(StatusCode::BAD_REQUEST, "SerializationException", *text),
             Self::BodyTooLarge => framework(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", None),
             Self::BodyTimeout => framework(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", None),
-            Self::Validation(violations) => {
+            Self::Validation(Violations(violations)) => {
                 let code = "ValidationException";
                 let plural = if violations.len() == 1 { "" } else { "s" };
                 let list = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -98,7 +104,7 @@ impl Rejection {
         match self {
             Self::Fault(fault) => Some(fault.to_string()),
             Self::Serialization { detail, .. } => Some(detail.clone()),
-            Self::Validation(violations) => {
+            Self::Validation(Violations(violations)) => {
                 Some(violations.iter().map(|broken| broken.path.as_str()).collect::<Vec<_>>().join(", "))
             }
             Self::Refusal(refusal) => Some(refusal.reason()),
@@ -212,6 +218,7 @@ pub async fn unroutable() -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::super::validation::Violation;
     use super::*;
     use crate::domain::Constraint;
 
@@ -236,7 +243,7 @@ mod tests {
             constraint: Constraint::NotNull.to_string(),
         };
         assert_eq!(
-            Rejection::Validation(vec![violation(None), violation(Some("x"))]).reply().body["message"],
+            Rejection::from(Violations(vec![violation(None), violation(Some("x"))])).reply().body["message"],
             "2 validation errors detected: Value null at 'collectionId' failed to satisfy constraint: Member must not be null; \
              Value 'x' at 'collectionId' failed to satisfy constraint: Member must not be null"
         );

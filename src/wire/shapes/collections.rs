@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{CollectionId, ModelVersion, Operation, Tags};
 use crate::operations;
-use crate::wire::errors::Rejection;
-use crate::wire::validation::Checks;
+use crate::wire::validation::{Checks, Violations};
 
 use super::common::{Input, Subject, collection_id, page};
 use super::tags::{TagMap, tags};
@@ -21,7 +20,7 @@ pub struct CreateCollectionRequest {
 impl Input for CreateCollectionRequest {
     type Command = (CollectionId, Tags);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let id = collection_id(&mut checks, self.collection_id);
         let tags = tags(&mut checks, self.tags.unwrap_or_default());
@@ -66,7 +65,7 @@ pub struct CollectionRequest {
 impl Input for CollectionRequest {
     type Command = CollectionId;
 
-    fn parse(self) -> Result<CollectionId, Rejection> {
+    fn parse(self) -> Result<CollectionId, Violations> {
         let mut checks = Checks::default();
         let id = collection_id(&mut checks, self.collection_id);
         checks.finish(id)
@@ -125,7 +124,7 @@ pub struct ListCollectionsRequest {
 impl Input for ListCollectionsRequest {
     type Command = operations::PageRequest;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let page = page(&mut checks, self.max_results, self.next_token);
         checks.finish(Some(page))

@@ -5,8 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::{AccountId, CollectionId, Constraint, Operation, Percent};
 use crate::operations;
-use crate::wire::errors::Rejection;
-use crate::wire::validation::{Checks, whole_number};
+use crate::wire::validation::{Checks, Violations, whole_number};
 
 use super::values::Threshold;
 
@@ -21,7 +20,7 @@ pub trait Input: DeserializeOwned {
     type Command;
 
     /// Checks every member.
-    fn parse(self) -> Result<Self::Command, Rejection>;
+    fn parse(self) -> Result<Self::Command, Violations>;
 
     /// What the command is about.
     fn subject(command: &Self::Command) -> Subject<'_>;
@@ -107,16 +106,13 @@ pub mod testing {
     use super::*;
     use crate::domain::ImageSource;
 
-    pub fn parse<I: Input>(json: &str) -> Result<I::Command, Rejection> {
+    pub fn parse<I: Input>(json: &str) -> Result<I::Command, Violations> {
         serde_json::from_str::<I>(json).unwrap().parse()
     }
 
-    pub fn violations<T>(result: Result<T, Rejection>) -> Vec<String> {
-        match result {
-            Err(Rejection::Validation(list)) => list.iter().map(ToString::to_string).collect(),
-            Err(other) => panic!("{other:?}"),
-            Ok(_) => panic!("no violation"),
-        }
+    pub fn violations<T>(result: Result<T, Violations>) -> Vec<String> {
+        let Err(Violations(list)) = result else { panic!("no violation") };
+        list.iter().map(ToString::to_string).collect()
     }
 
     pub fn inline(bytes: &[u8]) -> Option<ImageSource> {

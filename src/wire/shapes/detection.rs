@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{self, AttributeSet, ImageSource, OrientationCorrection, Percent, QualityFilter};
 use crate::operations;
-use crate::wire::errors::Rejection;
-use crate::wire::validation::Checks;
+use crate::wire::validation::{Checks, Violations};
 
 use super::common::{Input, Subject, threshold};
 use super::face_detail::{BoundingBox, FaceDetail};
@@ -24,7 +23,7 @@ pub struct DetectFacesRequest {
 impl Input for DetectFacesRequest {
     type Command = (Option<ImageSource>, AttributeSet);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let image = image(&mut checks, "image", self.image);
         let attributes = attributes(&mut checks, "attributes", self.attributes);
@@ -67,7 +66,7 @@ pub struct CompareFacesRequest {
 impl Input for CompareFacesRequest {
     type Command = operations::CompareFaces;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let source = image(&mut checks, "sourceImage", self.source_image);
         let target = image(&mut checks, "targetImage", self.target_image);

@@ -6,8 +6,7 @@ use crate::domain::{
     self, CollectionId, ExternalImageId, FaceId, ModelVersion, OrientationCorrection, QualityFilter, UserId,
 };
 use crate::operations;
-use crate::wire::errors::Rejection;
-use crate::wire::validation::{Checks, whole_number};
+use crate::wire::validation::{Checks, Violations, whole_number};
 
 use super::common::{Input, MOST, Subject, collection_id, page};
 use super::face_detail::{BoundingBox, FaceDetail};
@@ -60,7 +59,7 @@ pub struct IndexFacesRequest {
 impl Input for IndexFacesRequest {
     type Command = operations::IndexFaces;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let image = image(&mut checks, "image", self.image);
@@ -135,7 +134,7 @@ pub struct ListFacesRequest {
 impl Input for ListFacesRequest {
     type Command = operations::ListFaces;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::RULES, FaceId::try_from);
@@ -182,7 +181,7 @@ pub struct DeleteFacesRequest {
 impl Input for DeleteFacesRequest {
     type Command = (CollectionId, Vec<FaceId>);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let face_ids = checks.required_list("faceIds", self.face_ids, (1, MOST), FaceId::RULES, FaceId::try_from);

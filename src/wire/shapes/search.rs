@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{self, FaceId, ModelVersion, QualityFilter};
 use crate::operations;
-use crate::wire::errors::Rejection;
-use crate::wire::validation::{Checks, whole_number};
+use crate::wire::validation::{Checks, Violations, whole_number};
 
 use super::common::{Input, MOST, Subject, collection_id, threshold};
 use super::face_detail::BoundingBox;
@@ -49,7 +48,7 @@ pub struct SearchFacesRequest {
 impl Input for SearchFacesRequest {
     type Command = operations::SearchFaces;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let face_id = checks.required("faceId", self.face_id, FaceId::try_from);
@@ -97,7 +96,7 @@ pub struct SearchFacesByImageRequest {
 impl Input for SearchFacesByImageRequest {
     type Command = operations::SearchFacesByImage;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let image = image(&mut checks, "image", self.image);

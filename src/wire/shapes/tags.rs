@@ -6,8 +6,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::{Constraint, MAX_TAGS, TagKey, TagValue, Tags};
-use crate::wire::errors::Rejection;
-use crate::wire::validation::{Checks, rules};
+use crate::wire::validation::{Checks, Violations, rules};
 
 use super::common::{Input, Subject};
 
@@ -81,7 +80,7 @@ pub struct TagResourceRequest {
 impl Input for TagResourceRequest {
     type Command = (String, Tags);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let arn = resource_arn(&mut checks, self.resource_arn);
         if self.tags.is_none() {
@@ -107,7 +106,7 @@ pub struct UntagResourceRequest {
 impl Input for UntagResourceRequest {
     type Command = (String, Vec<TagKey>);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let arn = resource_arn(&mut checks, self.resource_arn);
         let keys = checks.required_list("tagKeys", self.tag_keys, (0, MAX_TAGS), TagKey::RULES, TagKey::try_from);
@@ -129,7 +128,7 @@ pub struct ListTagsForResourceRequest {
 impl Input for ListTagsForResourceRequest {
     type Command = String;
 
-    fn parse(self) -> Result<String, Rejection> {
+    fn parse(self) -> Result<String, Violations> {
         let mut checks = Checks::default();
         let arn = resource_arn(&mut checks, self.resource_arn);
         checks.finish(arn)

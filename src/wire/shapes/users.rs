@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{self, ClientRequestToken, CollectionId, FaceId, Percent, QualityFilter, UserId};
 use crate::operations::{self, UserProbe};
-use crate::wire::errors::Rejection;
-use crate::wire::validation::{Checks, whole_number};
+use crate::wire::validation::{Checks, Violations, whole_number};
 
 use super::common::{DEFAULT_THRESHOLD, Input, Subject, collection_id, page_of, threshold_or};
 use super::face_detail::FaceDetail;
@@ -48,7 +47,7 @@ pub struct UserRequest {
 impl Input for UserRequest {
     type Command = operations::UserRequest;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let user_id = user_id(&mut checks, self.user_id);
@@ -87,7 +86,7 @@ pub struct ListUsersRequest {
 impl Input for ListUsersRequest {
     type Command = (CollectionId, operations::PageRequest);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let mut page = page_of(&mut checks, self.max_results, self.next_token, (1, MOST_USERS));
@@ -169,7 +168,7 @@ pub struct AssociateFacesRequest {
 impl Input for AssociateFacesRequest {
     type Command = (operations::UserRequest, Vec<FaceId>, Percent);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let user_id = user_id(&mut checks, self.user_id);
@@ -218,7 +217,7 @@ pub struct DisassociateFacesRequest {
 impl Input for DisassociateFacesRequest {
     type Command = (operations::UserRequest, Vec<FaceId>);
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let user_id = user_id(&mut checks, self.user_id);
@@ -279,7 +278,7 @@ pub struct SearchUsersRequest {
 impl Input for SearchUsersRequest {
     type Command = operations::SearchUsers;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let user_id = checks.optional("userId", self.user_id, UserId::try_from);
@@ -348,7 +347,7 @@ pub struct SearchUsersByImageRequest {
 impl Input for SearchUsersByImageRequest {
     type Command = operations::SearchUsersByImage;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let image = image(&mut checks, "image", self.image);
