@@ -10,7 +10,7 @@ use cap_std::fs::Dir;
 
 use crate::domain::{Fault, S3Object};
 
-use super::{MAX_OBJECT_BYTES, check_size};
+use super::size::{MAX_OBJECT_BYTES, check_size};
 
 /// The version that S3 gives the objects of a bucket without versions.
 const ONLY_VERSION: &str = "null";
