@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use secrecy::SecretString;
 
 use crate::access::{Access, Keyring, Principal, RateSettings, Rates};
+use crate::domain::limits::{MAX_IMAGE_SIDE, MIN_IMAGE_SIDE};
 use crate::domain::{AccountId, CollectionId};
 use crate::operations::Quotas;
 use crate::sources::{Folder, S3, Server, ServerSettings, Style};
@@ -349,7 +350,7 @@ impl Settings {
 
     /// What an image may measure: the service's own limits on sides, the operator's on pixels.
     pub fn image_limits(&self) -> ImageLimits {
-        ImageLimits { min_side: 80, max_side: 10_000, max_pixels: self.max_pixels }
+        ImageLimits { min_side: MIN_IMAGE_SIDE, max_side: MAX_IMAGE_SIDE, max_pixels: self.max_pixels }
     }
 }
 

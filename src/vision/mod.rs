@@ -31,4 +31,4 @@ pub use engine::Engine;
 pub use orientation::Orientation;
 pub use pipeline::Pipeline;
 pub use runtime::{Runtime, RuntimeError};
-pub use scene::{DetectedFace, MAX_FACES_PER_IMAGE, Scene};
+pub use scene::{DetectedFace, Scene};

@@ -2,6 +2,7 @@
 
 use fast_image_resize::Resizer;
 
+use crate::domain::limits::MAX_FACES_PER_IMAGE;
 use crate::domain::{AttributeSet, Attributes, BoundingBox, FaceDetail, Landmark, LandmarkType, ModelVersion};
 use crate::telemetry::{Stage, Stages};
 
@@ -12,7 +13,7 @@ use super::detector::Detector;
 use super::embedder::{Embedder, Embedding};
 use super::pack::VerifiedPack;
 use super::runtime::{Runtime, RuntimeError};
-use super::scene::{DetectedFace, MAX_FACES_PER_IMAGE, Scene};
+use super::scene::{DetectedFace, Scene};
 use super::yunet::Detection;
 use super::{pose, quality};
 

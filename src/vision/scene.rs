@@ -2,9 +2,6 @@
 
 use crate::domain::{FaceDetail, OrientationCorrection};
 
-/// The service looks at this many faces of an image, the largest ones.
-pub const MAX_FACES_PER_IMAGE: usize = 100;
-
 /// A face of an image, ready to be judged and embedded.
 #[derive(Clone, Debug)]
 pub struct DetectedFace {
@@ -36,7 +33,7 @@ impl DetectedFace {
 /// What an image shows.
 #[derive(Debug)]
 pub struct Scene {
-    /// Its faces from larger to smaller box, at most [`MAX_FACES_PER_IMAGE`].
+    /// Its faces from larger to smaller box, at most [`MAX_FACES_PER_IMAGE`](crate::domain::limits::MAX_FACES_PER_IMAGE).
     pub faces: Vec<DetectedFace>,
     /// How the image as it was sent is to be turned, where that was estimated.
     pub orientation_correction: Option<OrientationCorrection>,
