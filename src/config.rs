@@ -13,12 +13,18 @@ use secrecy::SecretString;
 
 use crate::access::{Access, Keyring, Principal, RateSettings, Rates};
 use crate::domain::{AccountId, CollectionId};
-use crate::operations::Quotas;
-use crate::sources::{Folder, S3, Server, ServerSettings, Style};
+use crate::operations::{Preload, Quotas};
+use crate::sources::{Folder, MAX_OBJECT_BYTES, S3, Server, ServerSettings, Style};
 use crate::store::Limits;
+use crate::telemetry::metrics::resident_bytes;
 use crate::vision::ImageLimits;
 
 const DEFAULT_REGION: &str = "us-east-1";
+
+/// The most bytes of an image in a request.
+const MAX_IMAGE_BYTES: u64 = 5 << 20;
+/// What decoding takes at its worst: a PNG of 16 bits, or a progressive CMYK JPEG.
+const BYTES_A_PIXEL: u64 = 11;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -186,6 +192,12 @@ pub struct Settings {
     /// Where searches run. `memory` is exact and keeps every vector in this server. `pgvector` runs in Postgres, misses a few faces, and needs no memory here.
     #[arg(long, env = "REKOLLECT_SEARCH", help_heading = heading::VISION, value_enum, default_value_t = SearchSetting::Memory)]
     pub search: SearchSetting,
+    /// Collections whose vectors are loaded at the start and not by a first search, as names separated by commas. `*` loads every collection. /readyz?full tells when they are there.
+    #[arg(long, env = "REKOLLECT_PRELOAD", help_heading = heading::VISION, value_delimiter = ',', value_parser = preload)]
+    pub preload: Vec<Preload>,
+    /// Seconds that a search waits until the vectors of its collection are up to date. Then it gets ThrottlingException, with the time after which to try again. Loading goes on.
+    #[arg(long, env = "REKOLLECT_GALLERY_WAIT", help_heading = heading::VISION, default_value = "30", value_parser = seconds_from_one)]
+    pub gallery_wait: Duration,
     /// Vision workers. Each has one thread and its own copy of the models. The default is one a core.
     #[arg(long, env = "REKOLLECT_WORKERS", help_heading = heading::VISION, value_parser = value_parser!(u32).range(1..=256))]
     pub workers: Option<u32>,
@@ -220,6 +232,9 @@ pub struct Settings {
     /// Most bytes of all requests that have arrived and are not parsed yet. Further calls get ThrottlingException.
     #[arg(long, env = "REKOLLECT_MAX_BODIES", help_heading = heading::LIMITS, default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
     pub max_bodies: u32,
+    /// Most bytes of memory for the server, its requests and the vectors of its collections. What the server needs at its start and what its requests can need come first. Vectors get the rest. If they need more, the collections go out that were searched longest ago. The default is no limit.
+    #[arg(long, env = "REKOLLECT_MAX_MEMORY", help_heading = heading::LIMITS, value_parser = value_parser!(u64).range(1..))]
+    pub max_memory: Option<u64>,
     /// Seconds in which the head of a request has to arrive. An idle connection is closed after the same time.
     #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", help_heading = heading::LIMITS, default_value = "20", value_parser = seconds_from_one)]
     pub header_timeout: Duration,
@@ -304,6 +319,35 @@ impl Settings {
     pub fn database_limits(&self) -> Limits {
         let (connections, wait) = (self.database_connections, self.database_wait);
         Limits { connections, wait, statement: self.database_timeout }
+    }
+
+    /// What vectors may take of `max_memory` beside a server of so many workers that is ready, in bytes. Fails when that is nothing.
+    pub fn gallery_bytes(&self, workers: usize) -> Result<Option<usize>, String> {
+        let Some(most) = self.max_memory else { return Ok(None) };
+        let has_s3 = self.s3.s3_dir.is_some() || self.s3.s3_endpoint.is_some() || self.s3.s3_region.is_some();
+        let image = if has_s3 { MAX_OBJECT_BYTES } else { MAX_IMAGE_BYTES };
+        // CompareFaces has two images.
+        let requests = u64::from(self.max_requests) * 2 * image + u64::from(self.max_bodies);
+        let decoding = workers as u64 * self.max_pixels * BYTES_A_PIXEL;
+        let server = resident_bytes().unwrap_or(0.0) as u64;
+        let left = most.saturating_sub(server + requests + decoding);
+        if left == 0 {
+            return Err(format!(
+                "--max-memory (REKOLLECT_MAX_MEMORY) leaves nothing for the vectors of collections: the server has {} MiB, requests can take {} MiB \
+                 (--max-requests, --max-bodies), and decoded images {} MiB (--workers, --max-pixels); raise it, or lower one of those",
+                server >> 20,
+                requests >> 20,
+                decoding >> 20
+            ));
+        }
+        tracing::info!(
+            vectors_mib = left >> 20,
+            requests_mib = requests >> 20,
+            decoding_mib = decoding >> 20,
+            server_mib = server >> 20,
+            "memory"
+        );
+        Ok(Some(usize::try_from(left).unwrap_or(usize::MAX)))
     }
 
     /// How much an account may have.
@@ -396,6 +440,10 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+fn preload(text: &str) -> Result<Preload, String> {
+    if text == "*" { Ok(Preload::Every) } else { collection(text).map(Preload::Named) }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

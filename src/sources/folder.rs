@@ -9,6 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::domain::{Fault, S3Object};
+use crate::task;
 
 use super::{MAX_OBJECT_BYTES, check_size};
 
@@ -27,8 +28,7 @@ impl Folder {
     /// See [`S3::get`](super::S3::get).
     pub async fn get(&self, object: &S3Object) -> Result<Bytes, Fault> {
         let (root, object) = (self.0.clone(), object.clone());
-        let reading = tokio::task::spawn_blocking(move || read(&root, &object));
-        reading.await.map_err(Fault::internal("reading an S3 object from its folder"))?
+        task::on_a_thread("reading an S3 object from its folder", move || read(&root, &object)).await?
     }
 }
 

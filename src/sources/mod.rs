@@ -11,7 +11,7 @@ pub use folder::Folder;
 pub use server::{Server, ServerSettings, Style};
 
 /// The service's limit on the bytes of an image in S3.
-const MAX_OBJECT_BYTES: u64 = 15 * 1024 * 1024;
+pub const MAX_OBJECT_BYTES: u64 = 15 * 1024 * 1024;
 
 /// Where objects are.
 pub enum S3 {

@@ -31,6 +31,8 @@ use crate::domain::{
     ModelVersion, Percent, TagKey, TagValue, Tags, UserId,
 };
 
+use crate::task;
+
 use connections::{Connections, settings_of, timed_out};
 
 pub use connections::Transaction;
@@ -645,7 +647,7 @@ where
             }
         }
     };
-    tokio::spawn(trying).await.map_err(Fault::internal(context))?
+    task::to_the_end(context, trying).await
 }
 
 /// Whether the database says that the same change may succeed a moment later.
