@@ -10,13 +10,16 @@ use crate::domain::{
     AccountId, CollectionId, FaceId, Fault, IndexedFace, MAX_FACES_PER_USER, ModelVersion, Tags, UserId,
 };
 
-use super::users::{count_users, refresh, user_name};
-use super::{
-    COLLECTION_COLUMNS, Collection, FACE_COLUMNS, Store, Transaction, collection_of, count_collections, decode_error,
-    face_of, finish_change, floats_of, insert_faces_of, placeholders, put_tags, tag_of, to_the_end,
+use super::change::{finish_change, to_the_end};
+use super::collections::count_collections;
+use super::connections::Transaction;
+use super::faces::insert_faces_of;
+use super::rows::{
+    COLLECTION_COLUMNS, FACE_COLUMNS, collection_of, decode_error, face_of, floats_of, placeholders, tag_of, user_name,
 };
-
-use super::UserKey;
+use super::tags::put_tags;
+use super::users::{UserKey, count_users, refresh};
+use super::{Collection, Store};
 
 /// The database as it is at one moment, whatever changes meanwhile.
 pub struct Snapshot {
