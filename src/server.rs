@@ -27,8 +27,9 @@ use crate::telemetry::traces::Traces;
 use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
 use crate::wire::console;
-use crate::wire::faults::Faults;
-use crate::wire::router::{self, Front};
+use crate::wire::front::Front;
+use crate::wire::injection::Injector;
+use crate::wire::router;
 
 /// How long to wait when the operating system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -76,7 +77,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             tracing::warn!("REKOLLECT_AUTH=open: everybody who reaches the address may read, add and delete faces")
         }
     }
-    if front.faults.is_some() {
+    if front.injector.is_some() {
         tracing::warn!("faults on demand are enabled: whoever may change /_faults can make calls slow or fail");
     }
     // Caught from before the server says that it is ready: whoever waits for that may stop it at once.
@@ -284,7 +285,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         access,
         this_machine_only: settings.auth.is_none() && !signed,
         console: settings.has_console() && console::is_built_in(),
-        faults: settings.enable_faults.then(Faults::default),
+        injector: settings.enable_faults.then(Injector::default),
         cors_origins: settings.cors_origins.clone(),
         metrics: Metrics::new(identity),
         traces: settings.otlp_endpoint.as_deref().filter(|place| !place.is_empty()).map(Traces::to).transpose()?,

@@ -13,7 +13,7 @@ use crate::domain::Fault;
 use crate::task;
 
 use super::errors::Rejection;
-use super::router::Front;
+use super::front::Front;
 
 /// Bytes that are unpacked before they are counted.
 const PIECE: usize = 16 << 10;

@@ -25,7 +25,7 @@ use crate::telemetry::{Stage, Stages};
 
 use super::body::{Received, discard, receive, unpack};
 use super::errors::Rejection;
-use super::router::Front;
+use super::front::Front;
 use super::shapes::{self, Input};
 
 /// No operation has a name of half this length.
@@ -195,7 +195,7 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 ) -> Result<Vec<u8>, Rejection> {
     let Admission { front, principal: caller, stages, operation, body } = request;
     let started = Instant::now();
-    let command = from_json::<I>(&body.bytes).and_then(I::parse);
+    let command = from_json::<I>(&body.bytes).and_then(|input| Ok(input.parse()?));
     let (took, of_base64) = (started.elapsed(), shapes::Blob::take_time());
     stages.add(Stage::Base64, of_base64);
     stages.add(Stage::Parse, took.saturating_sub(of_base64));
@@ -206,8 +206,8 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
         authorize(&caller, &action(operation), &subject.resource(&front.service, &caller.account))?;
     }
     front.access.admit(&caller, operation)?;
-    if let Some(faults) = &front.faults {
-        let effect = faults.strike(operation);
+    if let Some(injector) = &front.injector {
+        let effect = injector.strike(operation);
         tokio::time::sleep(effect.latency).await;
         effect.error.map_or(Ok(()), |error| Err(Rejection::Injected(error)))?;
     }
@@ -220,7 +220,7 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 pub fn parse(operation: Operation, body: &[u8]) -> Result<(), Rejection> {
     macro_rules! parsed {
         ($request:ident, $reply:ident, $operation:ident) => {
-            from_json::<shapes::$request>(body)?.parse().map(drop)
+            Ok(from_json::<shapes::$request>(body)?.parse().map(drop)?)
         };
     }
     of_operation!(operation, parsed)

@@ -6,15 +6,16 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::Refusal;
 use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS, UnknownOperation};
 
-use super::faults::InjectedError;
-use super::validation::Violation;
+use super::injection::InjectedError;
+use super::validation::Violations;
 
 const MIB: usize = 1 << 20;
 
@@ -31,7 +32,7 @@ pub enum Rejection {
         detail: String,
     },
     /// Members that break the model's constraints.
-    Validation(Vec<Violation>),
+    Validation(Violations),
     /// The body is larger than the configured limit.
     BodyTooLarge,
     /// The body did not arrive in time.
@@ -40,13 +41,19 @@ pub enum Rejection {
     Refusal(Refusal),
     /// The operation refused.
     Fault(Fault),
-    /// An error that was asked for, by the rules of [`faults`](super::faults).
+    /// An error that was asked for, by the rules of [`injection`](super::injection).
     Injected(InjectedError),
 }
 
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         Self::Refusal(refusal)
+    }
+}
+
+impl From<Violations> for Rejection {
+    fn from(violations: Violations) -> Self {
+        Self::Validation(violations)
     }
 }
 
@@ -80,7 +87,7 @@ impl Rejection {
             Self::Serialization { text, .. } => framework(StatusCode::BAD_REQUEST, "SerializationException", *text),
             Self::BodyTooLarge => framework(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", None),
             Self::BodyTimeout => framework(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", None),
-            Self::Validation(violations) => {
+            Self::Validation(Violations(violations)) => {
                 let code = "ValidationException";
                 let plural = if violations.len() == 1 { "" } else { "s" };
                 let list = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -109,7 +116,7 @@ impl Rejection {
         match self {
             Self::Fault(fault) => Some(fault.to_string()),
             Self::Serialization { detail, .. } => Some(detail.clone()),
-            Self::Validation(violations) => {
+            Self::Validation(Violations(violations)) => {
                 Some(violations.iter().map(|broken| broken.path.as_str()).collect::<Vec<_>>().join(", "))
             }
             Self::Refusal(refusal) => Some(refusal.reason()),
@@ -228,8 +235,15 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
     (status, code, text)
 }
 
+/// What the service's front answers to anything that is not its protocol.
+pub async fn unroutable() -> Response {
+    let body = "<MissingAuthenticationTokenException>\n  <Message>Missing Authentication Token</Message>\n</MissingAuthenticationTokenException>\n";
+    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::validation::Violation;
     use super::*;
     use crate::domain::Constraint;
 
@@ -252,7 +266,7 @@ mod tests {
             constraint: Constraint::NotNull.to_string(),
         };
         assert_eq!(
-            Rejection::Validation(vec![violation(None), violation(Some("x"))]).reply().body["message"],
+            Rejection::from(Violations(vec![violation(None), violation(Some("x"))])).reply().body["message"],
             "2 validation errors detected: Value null at 'collectionId' failed to satisfy constraint: Member must not be null; \
              Value 'x' at 'collectionId' failed to satisfy constraint: Member must not be null"
         );
