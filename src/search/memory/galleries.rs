@@ -182,3 +182,68 @@ impl<Id: Member> Entry<Id> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Probe;
+    use super::*;
+    use crate::config::StorePlace;
+    use crate::domain::{FaceId, ModelVersion};
+    use crate::store::Limits;
+
+    fn collection(key: i64) -> Collection {
+        Collection {
+            key,
+            account: "000000000000".parse().unwrap(),
+            id: CollectionId::try_from("people".to_owned()).unwrap(),
+            model_version: ModelVersion::try_from("7.3".to_owned()).unwrap(),
+            created_at_ms: 0,
+            revision: 0,
+            face_count: 0,
+            user_count: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_knows_only_a_deleted_collection_does_not_evict_the_gallery_of_its_successor() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = StorePlace { data_dir: folder.path().to_owned(), database_url: None };
+        let second = Duration::from_secs(1);
+        let store = Store::open(&place, Limits { connections: 1, wait: second, statement: second }).await.unwrap();
+        let galleries = Galleries::<FaceId>::new(store, second, Room::beside(1), Budget::new(None), 16);
+        let old = galleries.entry(&collection(1)).unwrap();
+        let new = galleries.entry(&collection(2)).unwrap();
+        assert!(old.gone.is_cancelled());
+        assert!(matches!(galleries.entry(&collection(1)), Err(Fault::CollectionNotFound(_))));
+        assert!(Arc::ptr_eq(&galleries.entry(&collection(2)).unwrap(), &new) && !new.gone.is_cancelled());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scan_keeps_its_turn_although_its_caller_has_gone() {
+        let entry = Arc::new(Entry::<FaceId>::new(&collection(1), Budget::new(None).share(|| {})));
+        let mut gallery = Gallery::for_members(0);
+        for n in 0..20_000u128 {
+            gallery.insert(FaceId::from_bytes(n.to_be_bytes()), &[1.0, (n % 97) as f32, 2.0, 3.0]).unwrap();
+        }
+        entry.gallery.store(Arc::new(gallery));
+        let query = || Query { probe: Probe::Embedding(vec![1.0, 0.0, 0.0, 0.0]), min_cosine: -1.0, limit: 4096 };
+        let mut others = Vec::new();
+        for _ in 0..400 {
+            let (reply, answer) = oneshot::channel();
+            lock(&entry.waiting).push((query(), reply));
+            others.push(answer);
+        }
+        let mut asking = Box::pin(entry.clone().ask(query()));
+        while entry.scanning.try_lock().is_ok() {
+            let waited = tokio::time::timeout(Duration::from_millis(1), &mut asking).await;
+            assert!(waited.is_err(), "the scan was too short to see");
+        }
+        drop(asking);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(entry.scanning.try_lock().is_err(), "the turn is free while the scan goes on");
+        assert_eq!(entry.clone().ask(query()).await.unwrap().unwrap().len(), 4096);
+        for other in &mut others {
+            assert!(other.try_recv().is_ok(), "a question that shared the scan got no answer");
+        }
+    }
+}
