@@ -12,17 +12,16 @@ use clap_complete::Shell;
 use secrecy::SecretString;
 
 use crate::access::{Access, Keyring, Principal, RateSettings, Rates};
+use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_OBJECT_BYTES, MIN_IMAGE_SIDE};
 use crate::domain::{AccountId, CollectionId};
 use crate::operations::{Preload, Quotas};
-use crate::sources::{Folder, MAX_OBJECT_BYTES, S3, Server, ServerSettings, Style};
+use crate::sources::{Folder, S3, Server, ServerSettings, Style};
 use crate::store::Limits;
 use crate::telemetry::metrics::resident_bytes;
 use crate::vision::ImageLimits;
 
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// The most bytes of an image in a request.
-const MAX_IMAGE_BYTES: u64 = 5 << 20;
 /// What decoding takes at its worst: a PNG of 16 bits, or a progressive CMYK JPEG.
 const BYTES_A_PIXEL: u64 = 11;
 
@@ -325,7 +324,7 @@ impl Settings {
     pub fn gallery_bytes(&self, workers: usize) -> Result<Option<usize>, String> {
         let Some(most) = self.max_memory else { return Ok(None) };
         let has_s3 = self.s3.s3_dir.is_some() || self.s3.s3_endpoint.is_some() || self.s3.s3_region.is_some();
-        let image = if has_s3 { MAX_OBJECT_BYTES } else { MAX_IMAGE_BYTES };
+        let image = if has_s3 { MAX_OBJECT_BYTES } else { MAX_IMAGE_BYTES as u64 };
         // CompareFaces has two images.
         let requests = u64::from(self.max_requests) * 2 * image + u64::from(self.max_bodies);
         let decoding = workers as u64 * self.max_pixels * BYTES_A_PIXEL;
@@ -393,7 +392,7 @@ impl Settings {
 
     /// What an image may measure: the service's own limits on sides, the operator's on pixels.
     pub fn image_limits(&self) -> ImageLimits {
-        ImageLimits { min_side: 80, max_side: 10_000, max_pixels: self.max_pixels }
+        ImageLimits { min_side: MIN_IMAGE_SIDE, max_side: MAX_IMAGE_SIDE, max_pixels: self.max_pixels }
     }
 }
 

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use crate::domain::limits::MAX_OBJECT_BYTES;
 use crate::domain::{Fault, S3Object};
 use crate::task;
 
-use super::{MAX_OBJECT_BYTES, check_size};
+use super::size::check_size;
 
 /// The version that S3 gives the objects of a bucket without versions.
 const ONLY_VERSION: &str = "null";

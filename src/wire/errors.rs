@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::Refusal;
-use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS, UnknownOperation};
+use crate::domain::limits::{MAX_FACES_PER_USER, MAX_IMAGE_SIDE, MAX_TAGS};
+use crate::domain::{Fault, UnknownOperation};
 
 use super::injection::InjectedError;
 use super::validation::Violations;
@@ -203,9 +204,11 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         }
         Fault::InvalidImageFormat(_) => ("InvalidImageFormatException", "Request has invalid image format".to_owned()),
         Fault::ImageTooSmall { .. } => (INVALID, "Request has Invalid Parameters".to_owned()),
-        Fault::ImageTooLarge { width, height } if *width.max(height) > 10_000 => (
+        Fault::ImageTooLarge { width, height } if *width.max(height) > MAX_IMAGE_SIDE => (
             "ImageTooLargeException",
-            format!("Input image dimensions {width} x {height} exceed maximum dimension size of 10000 pixels"),
+            format!(
+                "Input image dimensions {width} x {height} exceed maximum dimension size of {MAX_IMAGE_SIDE} pixels"
+            ),
         ),
         Fault::ImageTooLarge { .. } => ("ImageTooLargeException", "Image size is too large.".to_owned()),
         Fault::InvalidPaginationToken => ("InvalidPaginationTokenException", "Invalid Token".to_owned()),

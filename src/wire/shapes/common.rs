@@ -3,16 +3,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::domain::limits::{DEFAULT_THRESHOLD, MAX_ITEMS};
 use crate::domain::{AccountId, CollectionId, Constraint, Operation, Percent};
 use crate::operations;
 use crate::wire::validation::{Checks, Violations, whole_number};
 
 use super::values::Threshold;
-
-/// Most ids of a request, most matches of a search, most items of a page.
-pub const MOST: usize = 4096;
-/// The service's default threshold of a search.
-pub const DEFAULT_THRESHOLD: f32 = 80.0;
 
 /// A request body.
 pub trait Input: DeserializeOwned {
@@ -60,7 +56,7 @@ pub fn collection_id(checks: &mut Checks, id: Option<String>) -> Option<Collecti
 
 /// A page of as many items as a caller likes.
 pub fn page(checks: &mut Checks, max_results: Option<i32>, next_token: Option<String>) -> operations::PageRequest {
-    page_of(checks, max_results, next_token, (0, MOST as i32))
+    page_of(checks, max_results, next_token, (0, MAX_ITEMS as i32))
 }
 
 /// A page of between `sizes` items.

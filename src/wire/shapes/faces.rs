@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::limits::MAX_ITEMS;
 use crate::domain::{
     self, CollectionId, ExternalImageId, FaceId, ModelVersion, OrientationCorrection, QualityFilter, UserId,
 };
 use crate::operations;
 use crate::wire::validation::{Checks, Violations, whole_number};
 
-use super::common::{Input, MOST, Subject, collection_id, page};
+use super::common::{Input, Subject, collection_id, page};
 use super::face_detail::{BoundingBox, FaceDetail};
 use super::images::{Image, image};
 use super::names::{attributes, quality_filter};
@@ -137,7 +138,7 @@ impl Input for ListFacesRequest {
     fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        let face_ids = checks.list("faceIds", self.face_ids, (1, MOST), FaceId::RULES, FaceId::try_from);
+        let face_ids = checks.list("faceIds", self.face_ids, (1, MAX_ITEMS as usize), FaceId::RULES, FaceId::try_from);
         let user_id = checks.optional("userId", self.user_id, UserId::try_from);
         let page = page(&mut checks, self.max_results, self.next_token);
         let collection_id = checks.finish(collection_id)?;
@@ -184,7 +185,8 @@ impl Input for DeleteFacesRequest {
     fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        let face_ids = checks.required_list("faceIds", self.face_ids, (1, MOST), FaceId::RULES, FaceId::try_from);
+        let face_ids =
+            checks.required_list("faceIds", self.face_ids, (1, MAX_ITEMS as usize), FaceId::RULES, FaceId::try_from);
         checks.finish(collection_id.zip(face_ids))
     }
 

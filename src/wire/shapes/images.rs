@@ -2,13 +2,11 @@
 
 use serde::Deserialize;
 
+use crate::domain::limits::MAX_IMAGE_BYTES;
 use crate::domain::{self, BucketName, Constraint, ImageSource, ObjectName};
 use crate::wire::validation::Checks;
 
 use super::values::{Blob, Object};
-
-/// The service's limit on the bytes of an image in a request.
-const MAX_IMAGE_BYTES: usize = 5_242_880;
 
 /// An image of a request.
 #[derive(Deserialize)]

@@ -2,22 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::limits::{DEFAULT_MATCHES, MAX_ITEMS};
 use crate::domain::{self, FaceId, ModelVersion, QualityFilter};
 use crate::operations;
 use crate::wire::validation::{Checks, Violations, whole_number};
 
-use super::common::{Input, MOST, Subject, collection_id, threshold};
+use super::common::{Input, Subject, collection_id, threshold};
 use super::face_detail::BoundingBox;
 use super::faces::Face;
 use super::images::{Image, image};
 use super::names::quality_filter;
 use super::values::{Float, Object, Threshold};
 
-/// Matches of a search whose caller names no number. The service documents no default.
-const DEFAULT_MATCHES: u32 = 80;
-
 fn max_matches(checks: &mut Checks, max: Option<i32>) -> u32 {
-    checks.optional("maxFaces", max, whole_number(1, MOST as i32)).unwrap_or(DEFAULT_MATCHES)
+    checks.optional("maxFaces", max, whole_number(1, MAX_ITEMS as i32)).unwrap_or(DEFAULT_MATCHES)
 }
 
 #[derive(Serialize)]

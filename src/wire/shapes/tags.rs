@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::{Constraint, MAX_TAGS, TagKey, TagValue, Tags};
+use crate::domain::limits::MAX_TAGS;
+use crate::domain::{Constraint, TagKey, TagValue, Tags};
 use crate::wire::validation::{Checks, Violations, rules};
 
 use super::common::{Input, Subject};

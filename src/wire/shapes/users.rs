@@ -2,22 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::limits::{DEFAULT_ASSOCIATION_THRESHOLD, DEFAULT_THRESHOLD, MAX_FACES_PER_ASSOCIATION, MAX_USERS};
 use crate::domain::{self, ClientRequestToken, CollectionId, FaceId, Percent, QualityFilter, UserId};
 use crate::operations::{self, UserProbe};
 use crate::wire::validation::{Checks, Violations, whole_number};
 
-use super::common::{DEFAULT_THRESHOLD, Input, Subject, collection_id, page_of, threshold_or};
+use super::common::{Input, Subject, collection_id, page_of, threshold_or};
 use super::face_detail::FaceDetail;
 use super::images::{Image, image};
 use super::names::quality_filter;
 use super::values::{Float, Object, Threshold};
-
-/// The most users of a page or of a search; also what a caller gets who names no number.
-const MOST_USERS: i32 = 500;
-/// The most faces of one association.
-const MOST_FACES: usize = 100;
-/// The service's default threshold of an association.
-const ASSOCIATION_THRESHOLD: f32 = 75.0;
 
 fn user_id(checks: &mut Checks, id: Option<String>) -> Option<UserId> {
     checks.required("userId", id, UserId::try_from)
@@ -28,11 +22,11 @@ fn token(checks: &mut Checks, token: Option<String>) -> Option<ClientRequestToke
 }
 
 fn face_ids(checks: &mut Checks, ids: Option<Vec<String>>) -> Option<Vec<FaceId>> {
-    checks.required_list("faceIds", ids, (1, MOST_FACES), FaceId::RULES, FaceId::try_from)
+    checks.required_list("faceIds", ids, (1, MAX_FACES_PER_ASSOCIATION), FaceId::RULES, FaceId::try_from)
 }
 
 fn max_users(checks: &mut Checks, max: Option<i32>) -> u32 {
-    checks.optional("maxUsers", max, whole_number(1, MOST_USERS)).unwrap_or(MOST_USERS as u32)
+    checks.optional("maxUsers", max, whole_number(1, MAX_USERS as i32)).unwrap_or(MAX_USERS)
 }
 
 /// CreateUser's and DeleteUser's request.
@@ -89,8 +83,8 @@ impl Input for ListUsersRequest {
     fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
-        let mut page = page_of(&mut checks, self.max_results, self.next_token, (1, MOST_USERS));
-        page.max_results.get_or_insert(MOST_USERS as u32);
+        let mut page = page_of(&mut checks, self.max_results, self.next_token, (1, MAX_USERS as i32));
+        page.max_results.get_or_insert(MAX_USERS);
         checks.finish(collection_id.zip(Some(page)))
     }
 
@@ -174,7 +168,7 @@ impl Input for AssociateFacesRequest {
         let user_id = user_id(&mut checks, self.user_id);
         let face_ids = face_ids(&mut checks, self.face_ids);
         let threshold =
-            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, ASSOCIATION_THRESHOLD);
+            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, DEFAULT_ASSOCIATION_THRESHOLD);
         let token = token(&mut checks, self.client_request_token);
         let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
         Ok((operations::UserRequest { collection_id, user_id, token }, face_ids, threshold))
