@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use crate::access::RateSettings;
 use crate::domain::{AccountId, CollectionId};
+use crate::operations::Preload;
 use crate::sources::Style;
 use crate::telemetry::LogFormat;
 
@@ -184,6 +185,12 @@ pub struct Settings {
     /// Where searches run. `memory` is exact and keeps every vector in this server. `pgvector` runs in Postgres, misses a few faces, and needs no memory here.
     #[arg(long, env = "REKOLLECT_SEARCH", help_heading = heading::VISION, value_enum, default_value_t = SearchSetting::Memory)]
     pub search: SearchSetting,
+    /// Collections whose vectors are loaded at the start and not by a first search, as names separated by commas. `*` loads every collection. /readyz?full tells when they are there.
+    #[arg(long, env = "REKOLLECT_PRELOAD", help_heading = heading::VISION, value_delimiter = ',', value_parser = preload)]
+    pub preload: Vec<Preload>,
+    /// Seconds that a search waits until the vectors of its collection are up to date. Then it gets ThrottlingException, with the time after which to try again. Loading goes on.
+    #[arg(long, env = "REKOLLECT_GALLERY_WAIT", help_heading = heading::VISION, default_value = "30", value_parser = seconds_from_one)]
+    pub gallery_wait: Duration,
     /// Vision workers. Each has one thread and its own copy of the models. The default is one a core.
     #[arg(long, env = "REKOLLECT_WORKERS", help_heading = heading::VISION, value_parser = value_parser!(u32).range(1..=256))]
     pub workers: Option<u32>,
@@ -218,6 +225,9 @@ pub struct Settings {
     /// Most bytes of all requests that have arrived and are not parsed yet. Further calls get ThrottlingException.
     #[arg(long, env = "REKOLLECT_MAX_BODIES", help_heading = heading::LIMITS, default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
     pub max_bodies: u32,
+    /// Most bytes of memory for the server, its requests and the vectors of its collections. What the server needs at its start and what its requests can need come first. Vectors get the rest. If they need more, the collections go out that were searched longest ago. The default is no limit.
+    #[arg(long, env = "REKOLLECT_MAX_MEMORY", help_heading = heading::LIMITS, value_parser = value_parser!(u64).range(1..))]
+    pub max_memory: Option<u64>,
     /// Seconds in which the head of a request has to arrive. An idle connection is closed after the same time.
     #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", help_heading = heading::LIMITS, default_value = "20", value_parser = seconds_from_one)]
     pub header_timeout: Duration,
@@ -302,6 +312,10 @@ pub enum SearchSetting {
     Memory,
     /// In Postgres.
     Pgvector,
+}
+
+fn preload(text: &str) -> Result<Preload, String> {
+    if text == "*" { Ok(Preload::Every) } else { collection(text).map(Preload::Named) }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -2,11 +2,15 @@
 
 use crate::access::{Access, Keyring, Principal, Rates};
 use crate::cli::{Auth, DEFAULT_REGION, S3Settings, Settings, StoreSettings, Switch};
-use crate::domain::limits::{MAX_IMAGE_SIDE, MIN_IMAGE_SIDE};
+use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_OBJECT_BYTES, MIN_IMAGE_SIDE};
 use crate::operations::Quotas;
 use crate::sources::{Folder, S3, Server, ServerSettings};
 use crate::store::{Limits, StorePlace};
+use crate::telemetry::metrics::resident_bytes;
 use crate::vision::ImageLimits;
+
+/// What decoding takes at its worst: a PNG of 16 bits, or a progressive CMYK JPEG.
+const BYTES_A_PIXEL: u64 = 11;
 
 impl StoreSettings {
     /// Where the store is.
@@ -49,6 +53,35 @@ impl Settings {
     pub fn database_limits(&self) -> Limits {
         let (connections, wait) = (self.database_connections, self.database_wait);
         Limits { connections, wait, statement: self.database_timeout }
+    }
+
+    /// What vectors may take of `max_memory` beside a server of so many workers that is ready, in bytes. Fails when that is nothing.
+    pub fn gallery_bytes(&self, workers: usize) -> Result<Option<usize>, String> {
+        let Some(most) = self.max_memory else { return Ok(None) };
+        let has_s3 = self.s3.s3_dir.is_some() || self.s3.s3_endpoint.is_some() || self.s3.s3_region.is_some();
+        let image = if has_s3 { MAX_OBJECT_BYTES } else { MAX_IMAGE_BYTES as u64 };
+        // CompareFaces has two images.
+        let requests = u64::from(self.max_requests) * 2 * image + u64::from(self.max_bodies);
+        let decoding = workers as u64 * self.max_pixels * BYTES_A_PIXEL;
+        let server = resident_bytes().unwrap_or(0.0) as u64;
+        let left = most.saturating_sub(server + requests + decoding);
+        if left == 0 {
+            return Err(format!(
+                "--max-memory (REKOLLECT_MAX_MEMORY) leaves nothing for the vectors of collections: the server has {} MiB, requests can take {} MiB \
+                 (--max-requests, --max-bodies), and decoded images {} MiB (--workers, --max-pixels); raise it, or lower one of those",
+                server >> 20,
+                requests >> 20,
+                decoding >> 20
+            ));
+        }
+        tracing::info!(
+            vectors_mib = left >> 20,
+            requests_mib = requests >> 20,
+            decoding_mib = decoding >> 20,
+            server_mib = server >> 20,
+            "memory"
+        );
+        Ok(Some(usize::try_from(left).unwrap_or(usize::MAX)))
     }
 
     /// How much an account may have.

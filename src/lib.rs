@@ -13,6 +13,7 @@ pub mod search;
 pub mod server;
 pub mod sources;
 pub mod store;
+mod task;
 pub mod telemetry;
 pub mod transfer;
 pub mod vision;

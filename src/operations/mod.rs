@@ -6,6 +6,7 @@ mod detect_faces;
 mod faces;
 mod index_faces;
 mod page;
+mod preload;
 mod search_faces;
 mod search_users;
 mod tags;
@@ -16,12 +17,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::access::{Decision, Principal};
-use crate::domain::{
-    AccountId, AttributeSet, CollectionId, FaceId, Fault, ImageSource, ModelVersion, Operation, Percent,
-};
-use crate::search;
+use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent};
+use crate::search::Indexes;
 use crate::sources::S3;
-use crate::store::{Collection, Store, UserKey};
+use crate::store::{Collection, Store};
 use crate::telemetry::{Stage, Stages};
 use crate::vision::pack::Pack;
 use crate::vision::{Engine, ImageLimits, Photo, Pipeline, Scene};
@@ -35,6 +34,7 @@ pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
+pub use preload::{Preload, Preloads};
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
@@ -52,10 +52,10 @@ const ROUNDING: f32 = 1e-6;
 pub struct Service {
     /// Collections and faces.
     pub store: Store,
-    /// Where the nearest faces are found.
-    pub faces: search::Engine<FaceId>,
-    /// And the nearest users.
-    pub users: search::Engine<UserKey>,
+    /// Where the nearest faces and users are found.
+    pub indexes: Indexes,
+    /// What is to be in memory before it is asked for.
+    pub preloads: Preloads,
     /// The vision workers.
     pub engine: Engine,
     /// The models that the workers run.
@@ -136,8 +136,7 @@ impl Call<'_> {
 
     /// Forgets the vectors of a collection that does not exist any more.
     fn forget(&self, id: &CollectionId) {
-        self.service.faces.forget(self.account(), id);
-        self.service.users.forget(self.account(), id);
+        self.service.indexes.forget(self.account(), id);
     }
 
     /// The collection of this name, if its vectors are of the models that this server runs.

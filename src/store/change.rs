@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::domain::Fault;
+use crate::task;
 
 use super::connections::Transaction;
 use super::{Collection, Store};
@@ -94,7 +95,7 @@ where
             }
         }
     };
-    tokio::spawn(trying).await.map_err(Fault::internal(context))?
+    task::to_the_end(context, trying).await
 }
 
 /// Whether the database says that the same change may succeed a moment later.

@@ -4,6 +4,8 @@
 //! (`message` in lower case for constraints, often no text at all). What an operation refuses is a [`Fault`] and comes in the
 //! service's envelope, with `Code` and `Logref`. The texts are the service's own where they are known: clients compare them.
 
+use std::time::Duration;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -15,6 +17,8 @@ use crate::domain::{Fault, UnknownOperation};
 
 use super::injection::InjectedError;
 use super::validation::Violations;
+
+const MIB: usize = 1 << 20;
 
 /// A request that gets no result.
 #[derive(Debug)]
@@ -97,6 +101,14 @@ impl Rejection {
                 in_service_envelope(status, code, &text)
             }
             Self::Injected(error) => in_service_envelope(error.status(), error.code(), error.text()),
+        }
+    }
+
+    /// When it is worth while to try again, where that is known.
+    pub fn again_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fault(Fault::Loading { again_after, .. }) => Some(*again_after),
+            _ => None,
         }
     }
 
@@ -203,11 +215,24 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         Fault::TooManyTags => {
             ("ServiceQuotaExceededException", format!("A resource cannot have more than {MAX_TAGS} tags"))
         }
-        Fault::Overloaded(_) | Fault::Unavailable { .. } => ("ThrottlingException", "Service Unavailable".to_owned()),
+        Fault::Overloaded(_) | Fault::Loading { .. } | Fault::Unavailable { .. } => {
+            ("ThrottlingException", "Service Unavailable".to_owned())
+        }
+        Fault::GalleryTooLarge { collection, needs, limit } => (
+            INVALID,
+            format!(
+                "The collection id: {collection} needs about {} MiB of memory to be searched, and the server may use {} MiB for that: \
+                 raise --max-memory (REKOLLECT_MAX_MEMORY)",
+                needs.div_ceil(MIB),
+                limit / MIB
+            ),
+        ),
         Fault::Internal { .. } => ("InternalServerError", "Internal server error".to_owned()),
     };
     let status = match fault {
-        Fault::Overloaded(_) | Fault::Unavailable { .. } | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::Overloaded(_) | Fault::Loading { .. } | Fault::Unavailable { .. } | Fault::Internal { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         _ => StatusCode::BAD_REQUEST,
     };
     (status, code, text)
@@ -227,10 +252,8 @@ mod tests {
 
     #[test]
     fn an_internal_failure_tells_the_log_and_not_the_client() {
-        let rejection = Rejection::Fault(Fault::Internal {
-            context: "storing faces",
-            source: "relation \"faces\" of /var/db".into(),
-        });
+        let fault = Fault::internal("storing faces")("relation \"faces\" of /var/db");
+        let rejection = Rejection::Fault(fault);
         let reply = rejection.reply();
         assert_eq!((reply.status.as_u16(), reply.code), (500, "InternalServerError"));
         assert_eq!(reply.body["Message"], "Internal server error");

@@ -1,5 +1,6 @@
 //! What the routes share: an operation's tools, the gate, and what bounds requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -35,7 +36,7 @@ pub struct Front {
     /// The most requests in progress.
     pub max_requests: usize,
     /// One permit for each of them, taken when its body is there: a client that sends slowly holds none.
-    pub requests: Semaphore,
+    pub requests: Arc<Semaphore>,
     /// The most bytes of bodies that have arrived and are not parsed yet.
     pub max_bodies: usize,
     /// One permit for each of them.

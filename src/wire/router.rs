@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::access::authorize;
+use crate::search::Loading;
 use crate::telemetry::Stages;
 use crate::telemetry::metrics::{CONTENT_TYPE, Load};
 
@@ -88,15 +89,25 @@ fn plain_json(status: StatusCode, body: Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-/// The weights were loaded before the server listened; what can go away is the store.
-async fn ready(State(front): State<Arc<Front>>) -> Response {
-    match front.service.store.ping().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(fault) => {
-            tracing::warn!(error = %fault, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
-        }
+/// The weights were loaded before the server listened; what can go away is the store. Asked for `?full`, also whether every search would
+/// be answered at once: galleries that load are none of the reasons to send callers elsewhere.
+async fn ready(State(front): State<Arc<Front>>, request: Request) -> Response {
+    if let Err(fault) = front.service.store.ping().await {
+        tracing::warn!(error = %fault, "not ready");
+        return (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response();
     }
+    if request.uri().query() != Some("full") {
+        return "ready\n".into_response();
+    }
+    let Loading { galleries, loaded, of } = front.service.indexes.loading();
+    let waiting = front.service.preloads.waiting();
+    let status = if galleries + waiting > 0 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let collections_waiting = waiting;
+    plain_json(
+        status,
+        json!({"ready": status == StatusCode::OK, "loading": {"galleries": galleries, "vectors": loaded, "of": of},
+        "collections_waiting": collections_waiting}),
+    )
 }
 
 /// For Prometheus. It names no key, collection or face.
@@ -107,12 +118,15 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
         .size()
         .await
         .inspect_err(|fault| tracing::warn!(error = %fault, "the store does not tell its size"));
+    let ((gallery_members, gallery_bytes), loading) = (service.indexes.size(), service.indexes.loading());
     let load = Load {
         images_waiting: service.engine.waiting(),
         requests_in_progress: front.max_requests - front.requests.available_permits(),
         body_bytes: front.max_bodies - front.body_bytes.available_permits(),
-        gallery_members: service.faces.members() + service.users.members(),
-        gallery_bytes: service.faces.bytes() + service.users.bytes(),
+        gallery_members,
+        gallery_bytes,
+        galleries_loading: loading.galleries,
+        vectors_to_load: loading.of.saturating_sub(loading.loaded),
         stored: stored.ok(),
     };
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], front.metrics.text(load)).into_response()

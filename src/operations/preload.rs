@@ -1,0 +1,104 @@
+//! Loading vectors before somebody asks for them.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::domain::{CollectionId, Fault};
+use crate::store::Collection;
+use crate::task;
+
+use super::Service;
+
+/// How long to wait until what failed is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Which collections are loaded at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preload {
+    /// All that hold vectors of the server's models.
+    Every,
+    /// Those of this name, of any account.
+    Named(CollectionId),
+}
+
+impl Preload {
+    fn is_of(&self, collection: &Collection) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Named(id) => *id == collection.id,
+        }
+    }
+}
+
+/// What is still to be loaded.
+#[derive(Debug, Default)]
+pub struct Preloads {
+    waiting: AtomicUsize,
+}
+
+impl Preloads {
+    /// Notes that there will be something, before it is known how much.
+    pub fn begin(&self) {
+        self.waiting.store(1, Relaxed);
+    }
+
+    /// How many collections are not loaded yet, those that are loading among them.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+}
+
+impl Service {
+    /// Loads the vectors of these collections, one after the other, and tries again where the database is away. Stops when the server does.
+    pub async fn preload(&self, wanted: &[Preload]) {
+        tokio::select! {
+            biased;
+            () = task::ending() => {}
+            () = self.preload_all(wanted) => {}
+        }
+        self.preloads.waiting.store(0, Relaxed);
+    }
+
+    async fn preload_all(&self, wanted: &[Preload]) {
+        let collections = loop {
+            match self.preloadable(wanted).await {
+                Ok(collections) => break collections,
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "cannot find what to preload: again in {PAUSE:?}");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        for name in wanted {
+            if let Preload::Named(id) = name
+                && !collections.iter().any(|collection| name.is_of(collection))
+            {
+                tracing::warn!(collection = %id, "there is nothing to preload: no collection of this name and of the server's models");
+            }
+        }
+        self.preloads.waiting.store(collections.len(), Relaxed);
+        for collection in &collections {
+            loop {
+                match self.indexes.preload(collection).await {
+                    Ok(()) => break,
+                    // What cannot be or need not be is for the first search to say.
+                    Err(fault @ (Fault::CollectionNotFound(_) | Fault::GalleryTooLarge { .. })) => {
+                        tracing::warn!(collection = %collection.id, error = %fault, "not preloaded");
+                        break;
+                    }
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+            self.preloads.waiting.fetch_sub(1, Relaxed);
+        }
+        tracing::info!(collections = collections.len(), "preloaded");
+    }
+
+    async fn preloadable(&self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
+        let mut collections = self.store.snapshot().await?.collections().await?;
+        collections.retain(|collection| {
+            collection.model_version == self.pack.face_model_version && wanted.iter().any(|name| name.is_of(collection))
+        });
+        Ok(collections)
+    }
+}
