@@ -34,6 +34,7 @@ pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
+use preload::Loadable;
 pub use preload::{Preload, Preloads};
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
@@ -97,6 +98,12 @@ pub struct Call<'a> {
 }
 
 impl Service {
+    /// See [`Preloads::load`].
+    pub async fn preload(&self, wanted: &[Preload]) {
+        let of = Loadable { store: &self.store, indexes: &self.indexes, version: &self.pack.face_model_version };
+        self.preloads.load(of, wanted).await;
+    }
+
     /// `arn:aws:rekognition:<region>:<account>:collection/<id>`.
     pub fn collection_arn(&self, account: &AccountId, id: &CollectionId) -> String {
         format!("arn:aws:rekognition:{}:{}:collection/{id}", self.region, account.as_str())
