@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::access::{Decision, Principal};
+use crate::access::{Principal, authorize_reading};
 use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent};
 use crate::search::Indexes;
 use crate::sources::S3;
@@ -168,10 +168,7 @@ impl Call<'_> {
             None => Err(Fault::InvalidParameters),
             Some(ImageSource::Bytes(bytes)) => Ok(bytes),
             Some(ImageSource::S3(object)) => {
-                // As in the cloud, whoever names an object has to be allowed to read it.
-                if self.caller.may(object.action(), &object.arn()) != Decision::Allowed {
-                    return Err(Fault::S3ObjectUnavailable("no policy of the caller allows it to be read".to_owned()));
-                }
+                authorize_reading(self.caller, &object)?;
                 self.stages.time_async(Stage::Fetch, self.service.s3.get(&object)).await
             }
         }
