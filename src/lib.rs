@@ -5,6 +5,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod access;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod operations;

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
 
 use crate::access::Access;
-use crate::config::{OrientationSetting, SearchSetting, Settings, Switch};
+use crate::cli::{OrientationSetting, SearchSetting, Settings, Switch};
 use crate::operations::{Preloads, Service, TokenKey};
 use crate::search::{self, Budget, Indexes};
 use crate::store::Store;
@@ -243,7 +243,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((engine, pack.pack, manifest.packs))
     });
-    let store = Store::open(&settings.place, settings.database_limits()).await?;
+    let store = Store::open(&settings.store.place(), settings.database_limits()).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let (engine, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let (dimensions, wait) = (pack.embedder.dimensions, settings.gallery_wait);

@@ -34,7 +34,7 @@ pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
-pub use preload::{Preload, Preloads};
+pub use preload::Preloads;
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,

@@ -30,7 +30,7 @@ pub use change::or_unavailable;
 pub use collections::After;
 pub use connections::Transaction;
 pub use faces::Deletion;
-pub use place::{Limits, OpenError, Stored};
+pub use place::{Limits, OpenError, StorePlace};
 pub use tokens::Token;
 pub use transfer::{Founding, Snapshot};
 pub use users::{Association, Reassignment, UserKey};

@@ -187,9 +187,8 @@ impl<Id: Member> Entry<Id> {
 mod tests {
     use super::super::super::Probe;
     use super::*;
-    use crate::config::StorePlace;
     use crate::domain::{FaceId, ModelVersion};
-    use crate::store::Limits;
+    use crate::store::{Limits, StorePlace};
 
     fn collection(key: i64) -> Collection {
         Collection {
