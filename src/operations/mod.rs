@@ -16,8 +16,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::access::{Decision, Principal};
-use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent};
+use crate::access::{Principal, authorize_reading};
+use crate::domain::{
+    AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent, Preload,
+};
 use crate::search::Indexes;
 use crate::sources::S3;
 use crate::store::{Collection, Store};
@@ -34,6 +36,7 @@ pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
+use preload::Loadable;
 pub use preload::Preloads;
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
@@ -97,6 +100,12 @@ pub struct Call<'a> {
 }
 
 impl Service {
+    /// See [`Preloads::load`].
+    pub async fn preload(&self, wanted: &[Preload]) {
+        let of = Loadable { store: &self.store, indexes: &self.indexes, version: &self.pack.face_model_version };
+        self.preloads.load(of, wanted).await;
+    }
+
     /// `arn:aws:rekognition:<region>:<account>:collection/<id>`.
     pub fn collection_arn(&self, account: &AccountId, id: &CollectionId) -> String {
         format!("arn:aws:rekognition:{}:{}:collection/{id}", self.region, account.as_str())
@@ -161,10 +170,7 @@ impl Call<'_> {
             None => Err(Fault::InvalidParameters),
             Some(ImageSource::Bytes(bytes)) => Ok(bytes),
             Some(ImageSource::S3(object)) => {
-                // As in the cloud, whoever names an object has to be allowed to read it.
-                if self.caller.may(object.action(), &object.arn()) != Decision::Allowed {
-                    return Err(Fault::S3ObjectUnavailable("no policy of the caller allows it to be read".to_owned()));
-                }
+                authorize_reading(self.caller, &object)?;
                 self.stages.time_async(Stage::Fetch, self.service.s3.get(&object)).await
             }
         }

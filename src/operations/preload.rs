@@ -3,11 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::domain::{Fault, Preload};
-use crate::store::Collection;
+use crate::domain::{Fault, ModelVersion, Preload};
+use crate::search::Indexes;
+use crate::store::{Collection, Store};
 use crate::task;
-
-use super::Service;
 
 /// How long to wait until what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -36,22 +35,20 @@ impl Preloads {
     pub fn waiting(&self) -> usize {
         self.waiting.load(Relaxed)
     }
-}
 
-impl Service {
     /// Loads the vectors of these collections, one after the other, and tries again where the database is away. Stops when the server does.
-    pub async fn preload(&self, wanted: &[Preload]) {
+    pub async fn load(&self, of: Loadable<'_>, wanted: &[Preload]) {
         tokio::select! {
             biased;
             () = task::ending() => {}
-            () = self.preload_all(wanted) => {}
+            () = self.load_all(of, wanted) => {}
         }
-        self.preloads.waiting.store(0, Relaxed);
+        self.waiting.store(0, Relaxed);
     }
 
-    async fn preload_all(&self, wanted: &[Preload]) {
+    async fn load_all(&self, of: Loadable<'_>, wanted: &[Preload]) {
         let collections = loop {
-            match self.preloadable(wanted).await {
+            match of.collections(wanted).await {
                 Ok(collections) => break collections,
                 Err(fault) => {
                     tracing::warn!(error = %fault, "cannot find what to preload: again in {PAUSE:?}");
@@ -66,10 +63,10 @@ impl Service {
                 tracing::warn!(collection = %id, "there is nothing to preload: no collection of this name and of the server's models");
             }
         }
-        self.preloads.waiting.store(collections.len(), Relaxed);
+        self.waiting.store(collections.len(), Relaxed);
         for collection in &collections {
             loop {
-                match self.indexes.preload(collection).await {
+                match of.indexes.preload(collection).await {
                     Ok(()) => break,
                     // What cannot be or need not be is for the first search to say.
                     Err(fault @ (Fault::CollectionNotFound(_) | Fault::GalleryTooLarge { .. })) => {
@@ -79,16 +76,28 @@ impl Service {
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 }
             }
-            self.preloads.waiting.fetch_sub(1, Relaxed);
+            self.waiting.fetch_sub(1, Relaxed);
         }
         tracing::info!(collections = collections.len(), "preloaded");
     }
+}
 
-    async fn preloadable(&self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
+/// Where there may be something to load, and into what.
+#[derive(Clone, Copy)]
+pub struct Loadable<'a> {
+    /// What has the collections.
+    pub store: &'a Store,
+    /// What takes their vectors.
+    pub indexes: &'a Indexes,
+    /// Of vectors that the server can compare.
+    pub version: &'a ModelVersion,
+}
+
+impl Loadable<'_> {
+    async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
         let mut collections = self.store.snapshot().await?.collections().await?;
         collections.retain(|collection| {
-            collection.model_version == self.pack.face_model_version
-                && wanted.iter().any(|name| is_of(name, collection))
+            collection.model_version == *self.version && wanted.iter().any(|name| is_of(name, collection))
         });
         Ok(collections)
     }
