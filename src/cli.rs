@@ -11,8 +11,7 @@ use clap_complete::Shell;
 use secrecy::SecretString;
 
 use crate::access::RateSettings;
-use crate::domain::{AccountId, CollectionId};
-use crate::operations::Preload;
+use crate::domain::{AccountId, CollectionId, Preload};
 use crate::sources::Style;
 use crate::telemetry::LogFormat;
 

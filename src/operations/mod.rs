@@ -17,7 +17,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::access::{Principal, authorize_reading};
-use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent};
+use crate::domain::{
+    AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent, Preload,
+};
 use crate::search::Indexes;
 use crate::sources::S3;
 use crate::store::{Collection, Store};
@@ -35,7 +37,7 @@ pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
 use preload::Loadable;
-pub use preload::{Preload, Preloads};
+pub use preload::Preloads;
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,

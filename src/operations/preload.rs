@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::domain::{CollectionId, Fault, ModelVersion};
+use crate::domain::{Fault, ModelVersion, Preload};
 use crate::search::Indexes;
 use crate::store::{Collection, Store};
 use crate::task;
@@ -11,21 +11,11 @@ use crate::task;
 /// How long to wait until what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Which collections are loaded at the start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Preload {
-    /// All that hold vectors of the server's models.
-    Every,
-    /// Those of this name, of any account.
-    Named(CollectionId),
-}
-
-impl Preload {
-    fn is_of(&self, collection: &Collection) -> bool {
-        match self {
-            Self::Every => true,
-            Self::Named(id) => *id == collection.id,
-        }
+/// Whether it is one of those.
+fn is_of(wanted: &Preload, collection: &Collection) -> bool {
+    match wanted {
+        Preload::Every => true,
+        Preload::Named(id) => *id == collection.id,
     }
 }
 
@@ -68,7 +58,7 @@ impl Preloads {
         };
         for name in wanted {
             if let Preload::Named(id) = name
-                && !collections.iter().any(|collection| name.is_of(collection))
+                && !collections.iter().any(|collection| is_of(name, collection))
             {
                 tracing::warn!(collection = %id, "there is nothing to preload: no collection of this name and of the server's models");
             }
@@ -107,7 +97,7 @@ impl Loadable<'_> {
     async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
         let mut collections = self.store.snapshot().await?.collections().await?;
         collections.retain(|collection| {
-            collection.model_version == *self.version && wanted.iter().any(|name| name.is_of(collection))
+            collection.model_version == *self.version && wanted.iter().any(|name| is_of(name, collection))
         });
         Ok(collections)
     }

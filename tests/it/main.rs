@@ -21,6 +21,7 @@ mod protocol;
 mod quotas;
 mod search_faces;
 mod start;
+mod store;
 mod tags;
 mod two_servers;
 mod users;

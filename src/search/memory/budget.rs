@@ -83,6 +83,9 @@ impl Holders {
 impl Share {
     /// Notes that the gallery is searched.
     pub fn touch(&self) {
+        if self.budget.limit.is_none() {
+            return;
+        }
         let mut holders = lock(&self.budget.holders);
         let searched = holders.tick();
         if let Some(holder) = holders.by_number.get_mut(&self.number) {
@@ -93,7 +96,7 @@ impl Share {
     /// Makes it a share of so many bytes, for which other galleries go if need be: those first that were searched longest ago, and none
     /// that is loading. `is_loading`: whether this one is, from now on.
     pub fn resize(&self, bytes: usize, is_loading: bool) -> Result<(), Full> {
-        let limit = self.budget.limit.unwrap_or(usize::MAX);
+        let Some(limit) = self.budget.limit else { return Ok(()) };
         if bytes > limit {
             return Err(Full::Always(limit));
         }
@@ -128,6 +131,9 @@ impl Share {
 
     /// Notes that the gallery does not load any more; what it did not need is free again.
     pub fn settle(&self, bytes: usize) {
+        if self.budget.limit.is_none() {
+            return;
+        }
         let mut holders = lock(&self.budget.holders);
         let Some(own) = holders.by_number.get_mut(&self.number) else { return };
         let before = std::mem::replace(&mut own.bytes, bytes);

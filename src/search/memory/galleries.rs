@@ -188,8 +188,7 @@ mod tests {
     use super::super::super::Probe;
     use super::*;
     use crate::domain::{FaceId, ModelVersion};
-    use crate::store::Limits;
-    use crate::store::StorePlace;
+    use crate::store::{Limits, StorePlace};
 
     fn collection(key: i64) -> Collection {
         Collection {

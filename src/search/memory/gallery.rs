@@ -17,7 +17,7 @@ pub const CHUNK: usize = 1024;
 /// The vectors of a collection's faces, or of its users: all of one length.
 #[derive(Clone, Debug)]
 pub struct Gallery<Id> {
-    /// The collection's revision that this is an image of.
+    /// The collection's revision that this is a copy of.
     pub revision: i64,
     /// Slot n is at place n modulo [`CHUNK`] of chunk n / [`CHUNK`].
     chunks: Vec<Arc<Chunk<Id>>>,

@@ -106,7 +106,7 @@ fn a_gallery_that_thins_out_gives_memory_back_and_leaves_its_copies_alone() {
     let mut random = fastrand::Rng::with_seed(16);
     let mut gallery = Gallery::for_members(0);
     let mut list = std::collections::BTreeMap::new();
-    let mut insert = |gallery: &mut Gallery<FaceId>, list: &mut std::collections::BTreeMap<_, _>, n: u32, seed| {
+    let insert = |gallery: &mut Gallery<FaceId>, list: &mut std::collections::BTreeMap<_, _>, n: u32, seed| {
         let vector = vector(seed, 16);
         gallery.insert(id(n), &vector).unwrap();
         list.insert(id(n), vector);
