@@ -34,12 +34,12 @@ pub trait Member: Copy + Debug + Eq + Hash + Ord + Send + Sync + Unpin + 'static
     /// And back; `None` when it has another length.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 
-    /// The ids that have no vector any more since `revision`.
+    /// The ids that have no vector any more since `revision`; `None` when the store does not know them all.
     fn gone_since(
         store: &Store,
         collection: &Collection,
         revision: i64,
-    ) -> impl Future<Output = Result<Vec<Self>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Option<Vec<Self>>, Fault>> + Send;
 
     /// The ids that came, or got another vector, since `revision`.
     fn changed_since<'a>(
@@ -60,7 +60,7 @@ impl Member for FaceId {
         bytes.try_into().ok().map(FaceId::from_bytes)
     }
 
-    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Vec<Self>, Fault> {
+    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Option<Vec<Self>>, Fault> {
         store.deleted_since(collection, revision).await
     }
 
@@ -84,7 +84,7 @@ impl Member for UserKey {
         bytes.try_into().ok().map(i64::from_be_bytes).map(Self)
     }
 
-    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Vec<Self>, Fault> {
+    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Option<Vec<Self>>, Fault> {
         store.users_without_vector_since(collection, revision).await
     }
 
@@ -227,33 +227,18 @@ impl<Id: Member> Galleries<Id> {
 
     /// The gallery of `collection` with at least every change up to `collection.revision`.
     async fn up_to_date(&self, store: &Store, collection: &Collection) -> Result<Arc<Entry<Id>>, Fault> {
-        let entry = self.entry(collection);
-        if entry.revision() >= collection.revision {
-            return Ok(entry);
-        }
-        let turn = entry.catching_up.lock().await;
-        let known = entry.revision();
-        if known < collection.revision {
-            // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
-            // next request reads it again, whole. Nobody searches at the new revision before that is noted.
-            //
-            // Where nothing is yet, there is nothing to remove: the first load would read every face that was ever deleted.
-            if entry.read().len() > 0 {
-                for id in Id::gone_since(store, collection, known).await? {
-                    entry.write().remove(&id);
-                }
+        loop {
+            let entry = self.entry(collection);
+            if catch_up(&entry, store, collection).await? {
+                return Ok(entry);
             }
-            let mut changed = std::pin::pin!(Id::changed_since(store, collection, known).try_ready_chunks(AT_ONCE));
-            while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
-                let mut gallery = entry.write();
-                for (id, embedding) in batch {
-                    gallery.insert(id, &embedding)?;
-                }
+            // A scan may still go over the old one, which is right for what was asked of it.
+            let name = (collection.account.clone(), collection.id.clone());
+            let mut entries = lock(&self.by_name);
+            if entries.get(&name).is_some_and(|current| Arc::ptr_eq(current, &entry)) {
+                entries.remove(&name);
             }
-            entry.write().revision = collection.revision;
         }
-        drop(turn);
-        Ok(entry)
     }
 
     fn entry(&self, collection: &Collection) -> Arc<Entry<Id>> {
@@ -265,6 +250,37 @@ impl<Id: Member> Galleries<Id> {
         }
         entry.clone()
     }
+}
+
+/// Brings a gallery to at least `collection.revision`. False when that is no longer possible, because the store has forgotten deletions that
+/// the gallery does not know of.
+async fn catch_up<Id: Member>(entry: &Entry<Id>, store: &Store, collection: &Collection) -> Result<bool, Fault> {
+    if entry.revision() >= collection.revision {
+        return Ok(true);
+    }
+    let _turn = entry.catching_up.lock().await;
+    let known = entry.revision();
+    if known < collection.revision {
+        // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
+        // next request reads it again, whole. Nobody searches at the new revision before that is noted.
+        //
+        // Where nothing is yet, there is nothing to remove: the first load would read every deletion that the store knows of.
+        if entry.read().len() > 0 {
+            let Some(gone) = Id::gone_since(store, collection, known).await? else { return Ok(false) };
+            for id in gone {
+                entry.write().remove(&id);
+            }
+        }
+        let mut changed = std::pin::pin!(Id::changed_since(store, collection, known).try_ready_chunks(AT_ONCE));
+        while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
+            let mut gallery = entry.write();
+            for (id, embedding) in batch {
+                gallery.insert(id, &embedding)?;
+            }
+        }
+        entry.write().revision = collection.revision;
+    }
+    Ok(true)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -37,6 +37,6 @@ class Databases:
             password=address.password,
         )
         try:
-            connection.run(statement)
+            return connection.run(statement)
         finally:
             connection.close()

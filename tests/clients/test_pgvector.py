@@ -150,6 +150,33 @@ def test_two_connections_are_enough_whatever_is_copied_at_once(tmp_path, own, ph
         assert [len(reply.get("FaceMatches") or reply.get("UserMatches")) for reply in replies] == [1] * len(questions)
 
 
+def test_what_went_leaves_the_tables_when_its_tombstones_went_too(tmp_path, own, photo):
+    """Thousands of later deletions push them out."""
+    url, execute = own
+    with Server(tmp_path, database_url=url, env=PGVECTOR) as server:
+        client, name = server.client, {"CollectionId": "people"}
+        client.create_collection(**name)
+        obama = [face_ids(index(client, "people", photo(f"obama{number}.jpg"), "obama"))[0] for number in ("", 2, 3)]
+        for user in ("first", "second"):
+            client.create_user(**name, UserId=user)
+        client.associate_faces(**name, UserId="first", FaceIds=[obama[0]])
+        client.associate_faces(**name, UserId="second", FaceIds=[obama[1]])
+        assert len(answers(client, "people", obama[0])) == 2
+        assert len(client.search_users(**name, UserId="first", UserMatchThreshold=0)["UserMatches"]) == 1
+
+        client.delete_user(**name, UserId="second")
+        assert len(client.delete_faces(**name, FaceIds=obama[1:])["DeletedFaces"]) == 2
+        execute("DELETE FROM deleted_faces")
+        execute("DELETE FROM deleted_users")
+        execute("UPDATE collections SET tombstones = 0, pruned_to = revision")
+        (biden,) = face_ids(index(client, "people", photo("biden.jpg"), "biden"))
+        assert [face for face, _ in answers(client, "people", obama[0])] == [biden]
+        assert client.search_users(**name, UserId="first", UserMatchThreshold=0)["UserMatches"] == []
+        assert [execute(f"SELECT count(*) FROM {kind}_vectors") for kind in ("face", "user")] == [[[2]], [[1]]]
+        with pytest.raises(client.exceptions.InvalidParameterException):
+            client.search_faces(**name, FaceId=obama[1])
+
+
 def test_many_index_and_search_at_once(both, photo):
     """More callers than connections, all of whom find the tables out of date."""
     _, tables = both
