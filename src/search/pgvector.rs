@@ -229,6 +229,13 @@ async fn noted_revision<Id: Member>(store: &Store, collection: &Collection) -> R
 async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Result<(), Fault> {
     const CONTEXT: &str = "copying vectors to pgvector";
     let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
+    // The collection's row before the note's, as whoever deletes the collection locks them.
+    sqlx::query("SELECT 1 FROM collections WHERE id = $1 FOR KEY SHARE")
+        .bind(collection.key)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(Fault::internal(CONTEXT))?
+        .ok_or_else(|| Fault::CollectionNotFound(collection.id.clone()))?;
     sqlx::query("INSERT INTO vector_images (collection_id, kind, revision) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING")
         .bind(collection.key)
         .bind(Id::VECTORS)

@@ -27,6 +27,9 @@ impl Store {
     }
 
     /// Begins a change of a collection's faces and takes its next revision.
+    ///
+    /// Every change locks rows in one order, or two would wait for each other until Postgres gives one of them up: the account's row (who
+    /// makes or deletes a collection), the collection's row, and then what belongs to the collection.
     pub(super) async fn begin_change(
         &self,
         collection: &Collection,

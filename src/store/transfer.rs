@@ -117,6 +117,8 @@ impl Store {
             let _writer = store.writer().await;
             let internal = Fault::internal(CONTEXT);
             let mut transaction = store.pool.begin().await.map_err(&internal)?;
+            // Before the collection's row, as whoever makes or deletes one does: see `Store::begin_change`.
+            count_collections(&mut transaction, &founding.account, 1).await.map_err(&internal)?;
             let made = sqlx::query(
                 "INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING id",
@@ -129,11 +131,13 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(&internal)?;
-            if let Some(key) = made {
-                count_collections(&mut transaction, &founding.account, 1).await.map_err(&internal)?;
-                put_tags(&mut transaction, key, &founding.tags).await.map_err(&internal)?;
+            match made {
+                None => transaction.rollback().await.map_err(&internal),
+                Some(key) => {
+                    put_tags(&mut transaction, key, &founding.tags).await.map_err(&internal)?;
+                    transaction.commit().await.map_err(&internal)
+                }
             }
-            transaction.commit().await.map_err(&internal)
         })
         .await?;
         let collection = self.collection(&account, &id).await?;

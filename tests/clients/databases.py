@@ -28,15 +28,18 @@ class Databases:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, statement):
+        connection = self.connect()
+        try:
+            return connection.run(statement)
+        finally:
+            connection.close()
+
+    def connect(self):
         address = urlsplit(self.url)
-        connection = pg8000.native.Connection(
+        return pg8000.native.Connection(
             address.username or "postgres",
             host=address.hostname,
             port=address.port or 5432,
             database=address.path.lstrip("/") or "postgres",
             password=address.password,
         )
-        try:
-            return connection.run(statement)
-        finally:
-            connection.close()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -175,6 +176,35 @@ def test_what_went_leaves_the_tables_when_its_tombstones_went_too(tmp_path, own,
         assert [execute(f"SELECT count(*) FROM {kind}_vectors") for kind in ("face", "user")] == [[[2]], [[1]]]
         with pytest.raises(client.exceptions.InvalidParameterException):
             client.search_faces(**name, FaceId=obama[1])
+
+
+def test_a_search_and_a_deletion_of_its_collection_do_not_wait_for_each_other(tmp_path, own, photo):
+    """Each would have what the other waits for: the note of how far the tables are, and the collection's row."""
+    url, execute = own
+    with Server(tmp_path, database_url=url, env=PGVECTOR) as server, ThreadPoolExecutor(1) as pool:
+        server.client.create_collection(CollectionId="people")
+        (obama,) = face_ids(index(server.client, "people", photo("obama.jpg"), "obama"))
+        assert answers(server.client, "people", obama) == []
+        index(server.client, "people", photo("biden.jpg"), "biden")
+        # What a deletion does: the collection's row first, and then what belongs to it.
+        deletion = Databases(url).connect()
+        deletion.run("SET lock_timeout = '200ms'")
+        deletion.run("BEGIN")
+        deletion.run("SELECT 1 FROM collections FOR UPDATE")
+        search = pool.submit(answers, server.client, "people", obama)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        until(lambda: execute(waiting) == [[1]])
+        assert deletion.run("SELECT revision FROM vector_images FOR UPDATE") == [[1]]
+        deletion.run("COMMIT")
+        deletion.close()
+        assert len(search.result()) == 1
+
+
+def until(asked):
+    end = time.monotonic() + 10
+    while not asked():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_many_index_and_search_at_once(both, photo):
