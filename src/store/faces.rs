@@ -41,7 +41,7 @@ impl Store {
             return Ok(());
         }
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), move |(store, collection, faces)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let rows: Vec<_> = faces.iter().map(|face| (face, None)).collect();
             let added = insert_faces_of(&mut transaction, &collection, &rows, revision)
@@ -57,7 +57,7 @@ impl Store {
     pub async fn delete_faces(&self, collection: &Collection, faces: Vec<FaceId>) -> Result<Deletion, Fault> {
         const CONTEXT: &str = "deleting faces";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), move |(store, collection, faces)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let internal = Fault::internal(CONTEXT);
             let deleted = delete_faces_of(&mut transaction, &collection, &faces, revision).await.map_err(&internal)?;

@@ -114,7 +114,7 @@ impl Store {
         const CONTEXT: &str = "making a collection as it was elsewhere";
         let Founding { account, id, model_version, .. } = founding.clone();
         to_the_end(CONTEXT, (self.clone(), founding), |(store, founding)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let internal = Fault::internal(CONTEXT);
             let mut transaction = store.pool.begin().await.map_err(&internal)?;
             // Before the collection's row, as whoever makes or deletes one does: see `Store::begin_change`.
@@ -166,7 +166,7 @@ impl Store {
     ) -> Result<Vec<(UserId, UserKey)>, Fault> {
         const CONTEXT: &str = "making users as they were elsewhere";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), users), |(store, collection, users)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let (internal, mut made) = (Fault::internal(CONTEXT), 0);
             for user in &users {
@@ -206,7 +206,7 @@ impl Store {
     ) -> Result<usize, Fault> {
         const CONTEXT: &str = "storing faces as they were elsewhere";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), |(store, collection, faces)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let rows: Vec<_> = faces.iter().map(|(face, user)| (face, *user)).collect();
             let added = insert_faces_of(&mut transaction, &collection, &rows, revision)
@@ -238,7 +238,7 @@ impl Store {
     pub async fn refresh_users(&self, collection: &Collection, users: Vec<UserKey>) -> Result<(), Fault> {
         const CONTEXT: &str = "bringing users up to date";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), users), |(store, collection, users)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             for user in &users {
                 refresh(&mut transaction, user.0, revision).await.map_err(Fault::internal(CONTEXT))?;

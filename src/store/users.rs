@@ -66,7 +66,7 @@ impl Store {
             CONTEXT,
             (self.clone(), collection.clone(), id.clone(), token),
             move |(store, collection, id, token)| async move {
-                let _writer = store.writer().await;
+                let _writer = store.writer(CONTEXT).await?;
                 let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
                 if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
                     return Ok(());
@@ -102,7 +102,7 @@ impl Store {
             CONTEXT,
             (self.clone(), collection.clone(), id.clone(), token),
             |(store, collection, id, token)| async move {
-                let _writer = store.writer().await;
+                let _writer = store.writer(CONTEXT).await?;
                 let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
                 if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
                     return Ok(());
@@ -183,7 +183,7 @@ impl Store {
             CONTEXT,
             (self.clone(), collection.clone(), id.clone(), faces, token),
             move |(store, collection, id, faces, token)| async move {
-                let _writer = store.writer().await;
+                let _writer = store.writer(CONTEXT).await?;
                 let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
                 let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
                 let (user, face_count) = user_of(&mut transaction, &collection, &id).await?;
