@@ -155,7 +155,7 @@ pub struct Settings {
     /// Most connections to the database.
     #[arg(long, env = "REKOLLECT_DATABASE_CONNECTIONS", help_heading = heading::STORAGE, default_value = "8", value_parser = value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
-    /// Seconds that a call waits for one of these connections, or for a new one. Then it gets ThrottlingException.
+    /// Seconds that a call waits for one of these connections, or for a new one; with SQLite, also for its turn to write. Then it gets ThrottlingException.
     #[arg(long, env = "REKOLLECT_DATABASE_WAIT", help_heading = heading::STORAGE, default_value = "10", value_parser = seconds_from_one)]
     pub database_wait: Duration,
     /// Seconds that Postgres may take over a statement. Then the call gets ThrottlingException. Deleting a collection may take 20 times as long.

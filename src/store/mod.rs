@@ -15,6 +15,7 @@ mod place;
 mod rows;
 mod tags;
 mod tokens;
+mod tombstones;
 mod transfer;
 mod users;
 
