@@ -4,7 +4,7 @@ use crate::access::{Access, Keyring, Principal, Rates};
 use crate::cli::{Auth, DEFAULT_REGION, S3Settings, Settings, StoreSettings, Switch};
 use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_OBJECT_BYTES, MIN_IMAGE_SIDE};
 use crate::operations::Quotas;
-use crate::sources::{Folder, S3, Server, ServerSettings};
+use crate::sources::{Folder, S3, S3Server, S3ServerSettings};
 use crate::store::{Limits, StorePlace};
 use crate::telemetry::metrics::resident_bytes;
 use crate::vision::ImageLimits;
@@ -30,14 +30,14 @@ impl S3Settings {
         if self.s3_endpoint.is_none() && self.s3_region.is_none() {
             return Ok(S3::Nowhere);
         }
-        let settings = ServerSettings {
+        let settings = S3ServerSettings {
             endpoint: self.s3_endpoint.clone(),
             region: self.s3_region.clone().unwrap_or_else(|| DEFAULT_REGION.to_owned()),
             style: self.s3_style,
             key: self.s3_access_key_id.clone().zip(self.s3_secret_access_key.clone()),
             token: self.s3_session_token.clone(),
         };
-        Server::new(settings)
+        S3Server::new(settings)
             .map(|server| S3::Server(Box::new(server)))
             .map_err(|error| format!("cannot prepare the S3 client: {error}"))
     }

@@ -25,7 +25,7 @@ use crate::task;
 use crate::telemetry::metrics::{Identity, Metrics};
 use crate::telemetry::traces::Traces;
 use crate::vision::pack::Manifest;
-use crate::vision::{Engine, Runtime};
+use crate::vision::{Runtime, Workers};
 use crate::wire::console;
 use crate::wire::front::Front;
 use crate::wire::injection::Injector;
@@ -240,12 +240,12 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
             );
         }
         let runtime = Runtime::load(library.as_deref(), &models_dir)?;
-        let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
-        Ok((engine, pack.pack, manifest.packs))
+        let pool = Workers::start(&runtime, &pack, estimates, workers, queue)?;
+        Ok((pool, pack.pack, manifest.packs))
     });
     let store = Store::open(&settings.store.place(), settings.database_limits()).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
-    let (engine, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
+    let (pool, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let (dimensions, wait) = (pack.embedder.dimensions, settings.gallery_wait);
     let indexes = match settings.search {
         SearchSetting::Memory => {
@@ -269,7 +269,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         store,
         indexes,
         preloads: Preloads::default(),
-        engine,
+        workers: pool,
         pack: Arc::new(pack),
         packs,
         s3: settings.s3.open()?,

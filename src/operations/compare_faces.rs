@@ -77,5 +77,5 @@ pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<Comp
             target_correction: target.orientation_correction,
         })
     };
-    call.service.engine.run(call.stages, job).await
+    call.service.workers.run(call.stages, job).await
 }

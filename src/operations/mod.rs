@@ -25,7 +25,7 @@ use crate::sources::S3;
 use crate::store::{Collection, Store};
 use crate::telemetry::{Stage, Stages};
 use crate::vision::pack::Pack;
-use crate::vision::{Engine, ImageLimits, Photo, Pipeline, Scene};
+use crate::vision::{ImageLimits, Photo, Pipeline, Scene, Workers};
 
 pub use collections::{
     CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
@@ -60,7 +60,7 @@ pub struct Service {
     /// What is to be in memory before it is asked for.
     pub preloads: Preloads,
     /// The vision workers.
-    pub engine: Engine,
+    pub workers: Workers,
     /// The models that the workers run.
     pub pack: Arc<Pack>,
     /// Every pack of the manifest, this one among them.
@@ -189,7 +189,7 @@ impl Call<'_> {
             let scene = find_faces(pipeline, &image, wanted, &limits, &worker_stages)?;
             work(pipeline, &image, scene, &worker_stages)
         };
-        self.service.engine.run(self.stages, job).await
+        self.service.workers.run(self.stages, job).await
     }
 }
 

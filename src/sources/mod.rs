@@ -1,7 +1,7 @@
 //! Where image bytes come from when a request only names them: a server that speaks S3, or a folder that stands in for one.
 
 mod folder;
-mod server;
+mod s3_server;
 mod size;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::domain::{Fault, S3Object};
 
 pub use folder::Folder;
-pub use server::{Server, ServerSettings, Style};
+pub use s3_server::{S3Server, S3ServerSettings, Style};
 
 /// Where objects are.
 pub enum S3 {
@@ -18,7 +18,7 @@ pub enum S3 {
     /// In a folder with a sub-folder for each bucket.
     Folder(Folder),
     /// On a server.
-    Server(Box<Server>),
+    Server(Box<S3Server>),
 }
 
 impl S3 {

@@ -170,7 +170,7 @@ impl fmt::Display for Totals {
 
 /// Where in a file the next line is.
 #[derive(Clone, Debug)]
-enum Place {
+enum Position {
     Start,
     Between,
     /// `dimensions`: of its first face's vector.
@@ -186,14 +186,14 @@ enum Place {
 /// Takes one line after the other, and refuses those that cannot come where they come. A collection counts when its end has come.
 #[derive(Clone, Debug)]
 pub struct Checker {
-    place: Place,
+    position: Position,
     totals: Totals,
 }
 
 impl Checker {
     /// Before the first line.
     pub fn new() -> Self {
-        Self { place: Place::Start, totals: Totals::default() }
+        Self { position: Position::Start, totals: Totals::default() }
     }
 
     /// What has come whole so far.
@@ -203,38 +203,38 @@ impl Checker {
 
     /// Whether the last line has come.
     pub fn is_complete(&self) -> bool {
-        matches!(self.place, Place::Over)
+        matches!(self.position, Position::Over)
     }
 
     /// The end of the collection that began. There has to be one.
     pub fn end(&self) -> Line {
-        let Place::Within { digest, users, faces, .. } = &self.place else { panic!("no collection has begun") };
+        let Position::Within { digest, users, faces, .. } = &self.position else { panic!("no collection has begun") };
         Line::End(end_of(digest, *users, *faces))
     }
 
     /// The next line, with its line feed.
     pub fn take(&mut self, line: &[u8]) -> Result<Entry, String> {
         let parsed = serde_json::from_slice(line).map_err(|error| format!("no line of an export: {error}"))?;
-        match (&mut self.place, parsed) {
-            (Place::Start, Line::Header { version: VERSION }) => {
-                self.place = Place::Between;
+        match (&mut self.position, parsed) {
+            (Position::Start, Line::Header { version: VERSION }) => {
+                self.position = Position::Between;
                 Ok(Entry::Header)
             }
-            (Place::Start, Line::Header { version }) => {
+            (Position::Start, Line::Header { version }) => {
                 Err(format!("an export of version {version}; this program knows version {VERSION}"))
             }
-            (Place::Between, Line::Collection(collection)) => {
+            (Position::Between, Line::Collection(collection)) => {
                 let founding = Box::new(collection.try_into()?);
                 let digest = Box::new(Sha256::new_with_prefix(line));
-                self.place = Place::Within { digest, users: 0, faces: 0, dimensions: None };
+                self.position = Position::Within { digest, users: 0, faces: 0, dimensions: None };
                 Ok(Entry::Collection(founding))
             }
-            (Place::Within { digest, users, faces: 0, .. }, Line::User { user_id }) => {
+            (Position::Within { digest, users, faces: 0, .. }, Line::User { user_id }) => {
                 digest.update(line);
                 *users += 1;
                 Ok(Entry::User(user_id.try_into().map_err(|_| invalid("user_id"))?))
             }
-            (Place::Within { digest, faces, dimensions, .. }, Line::Face(face)) => {
+            (Position::Within { digest, faces, dimensions, .. }, Line::Face(face)) => {
                 let face = IndexedFace::try_from(face)?;
                 if *dimensions.get_or_insert(face.embedding.len()) != face.embedding.len() {
                     return Err("an embedding of another length than those before".to_owned());
@@ -243,7 +243,7 @@ impl Checker {
                 *faces += 1;
                 Ok(Entry::Face(Box::new(face)))
             }
-            (Place::Within { digest, users, faces, .. }, Line::End(written)) => {
+            (Position::Within { digest, users, faces, .. }, Line::End(written)) => {
                 let came = end_of(digest, *users, *faces);
                 if (written.users, written.faces) != (came.users, came.faces) {
                     return Err(format!(
@@ -259,14 +259,14 @@ impl Checker {
                 self.totals.collections += 1;
                 self.totals.users += came.users;
                 self.totals.faces += came.faces;
-                self.place = Place::Between;
+                self.position = Position::Between;
                 Ok(Entry::End)
             }
-            (Place::Between, Line::Complete { collections }) if collections == self.totals.collections => {
-                self.place = Place::Over;
+            (Position::Between, Line::Complete { collections }) if collections == self.totals.collections => {
+                self.position = Position::Over;
                 Ok(Entry::Complete)
             }
-            (Place::Between, Line::Complete { collections }) => {
+            (Position::Between, Line::Complete { collections }) => {
                 Err(format!("{collections} collections were written, {} came", self.totals.collections))
             }
             _ => Err("a line that cannot come here".to_owned()),
@@ -378,15 +378,15 @@ mod tests {
         let checker = read(&lines()).unwrap();
         assert!(checker.is_complete());
         assert_eq!(checker.totals(), Totals { collections: 1, users: 1, faces: 1 });
-        let Entry::Face(face) = Checker { place: within(), ..Checker::new() }.take(&lines()[3]).unwrap() else {
+        let Entry::Face(face) = Checker { position: within(), ..Checker::new() }.take(&lines()[3]).unwrap() else {
             panic!()
         };
         assert_eq!(Line::face(&face).to_bytes(), lines()[3]);
         assert_eq!(face.embedding, [0.6, -0.8]);
     }
 
-    fn within() -> Place {
-        Place::Within { digest: Box::default(), users: 0, faces: 0, dimensions: None }
+    fn within() -> Position {
+        Position::Within { digest: Box::default(), users: 0, faces: 0, dimensions: None }
     }
 
     #[test]
@@ -412,7 +412,7 @@ mod tests {
     fn the_vectors_of_a_collection_have_one_length() {
         let mut checker = Checker::new();
         lines()[..4].iter().for_each(|line| assert!(checker.take(line).is_ok()));
-        let Entry::Face(mut face) = Checker { place: within(), ..Checker::new() }.take(&lines()[3]).unwrap() else {
+        let Entry::Face(mut face) = Checker { position: within(), ..Checker::new() }.take(&lines()[3]).unwrap() else {
             panic!()
         };
         face.embedding = vec![1.0, 0.0, 0.0];

@@ -1,7 +1,7 @@
 //! From the bytes of an image to its faces: pixels and tensors, synchronous, without database or network.
 //!
 //! An image's way: [`Photo::decode`] (header, limits, pixels, orientation) → [`Pipeline::detect`] (boxes, landmarks, aligned
-//! crops, pose, quality) → [`Pipeline::embed`] (vectors). [`Engine`] gives each worker thread a pipeline of its own.
+//! crops, pose, quality) → [`Pipeline::embed`] (vectors). [`Workers`] have a pipeline each.
 
 mod affine;
 mod alignment;
@@ -10,7 +10,6 @@ mod calibration;
 mod decode;
 mod detector;
 mod embedder;
-mod engine;
 mod lying;
 mod net;
 mod orientation;
@@ -22,13 +21,14 @@ mod roll;
 mod runtime;
 mod scene;
 mod turn;
+mod workers;
 mod yunet;
 
 pub use calibration::Calibration;
 pub use decode::{ImageLimits, Photo};
 pub use embedder::Embedding;
-pub use engine::Engine;
 pub use orientation::Orientation;
 pub use pipeline::Pipeline;
 pub use runtime::{Runtime, RuntimeError};
 pub use scene::{DetectedFace, Scene};
+pub use workers::Workers;

@@ -38,7 +38,7 @@ fn foreign(front: &Front, headers: &HeaderMap) -> Option<&'static str> {
     let is_near = |origin: &str| origin.split_once("://").is_some_and(|(_, page)| is_near(page, host));
     if text(header::ORIGIN).is_some_and(|origin| !is_near(origin) && !is_listed(origin)) {
         Some("its Origin is a page of another site: REKOLLECT_CORS_ORIGINS lists those that may call")
-    } else if front.this_machine_only && host.is_some_and(|host| place(host) == Place::Elsewhere) {
+    } else if front.this_machine_only && host.is_some_and(|host| host_of(host) == Host::Elsewhere) {
         Some("its Host is not this machine: REKOLLECT_AUTH=open lets such requests in, keys make them safe")
     } else {
         None
@@ -47,7 +47,7 @@ fn foreign(front: &Front, headers: &HeaderMap) -> Option<&'static str> {
 
 /// What the authority of a URL names, without asking a name server.
 #[derive(Debug, PartialEq)]
-enum Place {
+enum Host {
     /// This machine, by a name or an address that means nothing else.
     Loopback,
     /// Whoever has this address.
@@ -56,26 +56,26 @@ enum Place {
     Elsewhere,
 }
 
-fn place(authority: &str) -> Place {
-    let Ok(authority) = authority.parse::<Authority>() else { return Place::Elsewhere };
+fn host_of(authority: &str) -> Host {
+    let Ok(authority) = authority.parse::<Authority>() else { return Host::Elsewhere };
     let name = authority.host();
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let name = name.to_ascii_lowercase();
     match address.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(address) if address.is_loopback() => Place::Loopback,
-        Ok(address) => Place::Address(address),
-        Err(_) if name == "localhost" || name.ends_with(".localhost") => Place::Loopback,
-        Err(_) => Place::Elsewhere,
+        Ok(address) if address.is_loopback() => Host::Loopback,
+        Ok(address) => Host::Address(address),
+        Err(_) if name == "localhost" || name.ends_with(".localhost") => Host::Loopback,
+        Err(_) => Host::Elsewhere,
     }
 }
 
 /// Whether a page is of this machine, or of the very address that it calls: no name server can make a browser take another page for one
 /// of that address.
 fn is_near(page: &str, host: Option<&str>) -> bool {
-    match place(page) {
-        Place::Loopback => true,
-        Place::Address(address) => host.is_some_and(|host| place(host) == Place::Address(address)),
-        Place::Elsewhere => false,
+    match host_of(page) {
+        Host::Loopback => true,
+        Host::Address(address) => host.is_some_and(|host| host_of(host) == Host::Address(address)),
+        Host::Elsewhere => false,
     }
 }
 
@@ -104,15 +104,15 @@ mod tests {
         for host in
             ["127.0.0.1:7350", "localhost", "LocalHost:7350", "s3.localhost:1", "[::1]:7350", "[::ffff:127.0.0.1]"]
         {
-            assert_eq!(place(host), Place::Loopback, "{host}");
+            assert_eq!(host_of(host), Host::Loopback, "{host}");
         }
         for host in ["192.168.0.7", "192.168.0.7:7350", "[::ffff:192.168.0.7]:80"] {
-            assert_eq!(place(host), Place::Address([192, 168, 0, 7].into()), "{host}");
+            assert_eq!(host_of(host), Host::Address([192, 168, 0, 7].into()), "{host}");
         }
         for host in
             ["rebound.example:7350", "localhost.example", "127.0.0.1.example", "", "127.0.0.1@evil.example", "a b"]
         {
-            assert_eq!(place(host), Place::Elsewhere, "{host}");
+            assert_eq!(host_of(host), Host::Elsewhere, "{host}");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::vision::decode::Photo;
 use crate::vision::net::{CropFormat, CropNet};
 use crate::vision::runtime::{Runtime, RuntimeError};
 
-use super::mesh::{Place, direction, distance, middle, turned_square};
+use super::mesh::{Outline, direction, distance, middle, turned_square};
 
 const SIDE: u32 = 112;
 /// The crops are squares of so many distances between eyes and mouth: two of them, whose answers are averaged, since the nets are
@@ -65,7 +65,7 @@ pub struct Crops(Vec<Vec<u8>>);
 
 impl Crops {
     /// Cuts them out.
-    pub fn new(photo: &Photo, faces: &[Place<'_>], resizer: &mut Resizer) -> Self {
+    pub fn new(photo: &Photo, faces: &[Outline<'_>], resizer: &mut Resizer) -> Self {
         let maps = faces.iter().flat_map(|(_, landmarks)| REACHES.map(|reach| crop(landmarks, reach)));
         Self(maps.map(|map| warped_crop(photo, &map, SIDE, resizer)).collect())
     }

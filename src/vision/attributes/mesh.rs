@@ -109,7 +109,7 @@ struct Eye {
 }
 
 /// A face as it is found: its box (left, top, width, height) and five landmarks.
-pub type Place<'a> = (&'a [f32; 4], &'a [[f32; 2]; 5]);
+pub type Outline<'a> = (&'a [f32; 4], &'a [[f32; 2]; 5]);
 
 impl Mesher {
     /// Loads the graphs.
@@ -121,7 +121,12 @@ impl Mesher {
     }
 
     /// The meshes of these faces, in their order.
-    pub fn meshes(&mut self, photo: &Photo, faces: &[Place<'_>], resizer: &mut Resizer) -> ort::Result<Vec<FaceMesh>> {
+    pub fn meshes(
+        &mut self,
+        photo: &Photo,
+        faces: &[Outline<'_>],
+        resizer: &mut Resizer,
+    ) -> ort::Result<Vec<FaceMesh>> {
         let maps: Vec<Affine> = faces.iter().map(|(rect, landmarks)| mesh_crop(rect, landmarks)).collect();
         let mut meshes = self.meshes_in(photo, &maps, resizer)?;
         // The detector reports too little of a large tilt; the mesh tells.
@@ -133,8 +138,8 @@ impl Mesher {
                 meshes[k] = mesh;
             }
         }
-        for (mesh, place) in meshes.iter_mut().zip(faces) {
-            mesh.compare_with(place);
+        for (mesh, outline) in meshes.iter_mut().zip(faces) {
+            mesh.compare_with(outline);
         }
         Ok(meshes)
     }
@@ -250,7 +255,7 @@ impl FaceMesh {
     }
 
     /// Takes away the trust in a mesh that is not where the face is.
-    fn compare_with(&mut self, (rect, landmarks): &Place<'_>) {
+    fn compare_with(&mut self, (rect, landmarks): &Outline<'_>) {
         let own = point::FIVE.map(|[a, b]| middle(self.points[a], self.points[b]));
         let apart = own.iter().zip(*landmarks).map(|(a, b)| distance(*a, *b)).sum::<f32>() / 5.0;
         if apart > ASTRAY_FROM * (rect[2] * rect[3]).max(0.0).sqrt() {

@@ -16,7 +16,7 @@ use super::runtime::{Runtime, RuntimeError};
 use super::scene::DetectedFace;
 
 use looks::Looks;
-use mesh::{FaceMesh, Mesher, Place};
+use mesh::{FaceMesh, Mesher, Outline};
 use traits::{Trait, Traits};
 
 /// A face of which more than this share of the mesh lies beyond the image's edge is cut off.
@@ -69,7 +69,7 @@ impl AttributeNets {
             return Ok(());
         }
         let found = match &mut self.traits {
-            Some(traits) => traits.of(photo, &places(faces), resizer)?.into_iter().map(Some).collect(),
+            Some(traits) => traits.of(photo, &outlines(faces), resizer)?.into_iter().map(Some).collect(),
             None => vec![None; faces.len()],
         };
         for (face, traits) in faces.iter_mut().zip(found) {
@@ -115,7 +115,7 @@ impl AttributeNets {
         if !age_or_gender && !emotions_or_smile {
             return Ok(());
         }
-        let crops = looks::Crops::new(photo, &places(faces), resizer);
+        let crops = looks::Crops::new(photo, &outlines(faces), resizer);
         if age_or_gender {
             for (face, (age, gender)) in faces.iter_mut().zip(self.looks.ages_and_genders(&crops)?) {
                 let shown = &mut face.detail.attributes;
@@ -151,7 +151,7 @@ impl AttributeNets {
         if !with_eyes && !mouth_by_mesh && !wanted.has(FaceOccluded) {
             return Ok(());
         }
-        let mut meshes = self.mesher.meshes(photo, &places(faces), resizer)?;
+        let mut meshes = self.mesher.meshes(photo, &outlines(faces), resizer)?;
         if with_eyes {
             self.mesher.look_at_eyes(photo, &mut meshes, resizer)?;
         }
@@ -193,6 +193,6 @@ fn all_landmarks(photo: &Photo, face: &DetectedFace, mesh: &FaceMesh) -> Vec<Lan
     LandmarkType::ALL.iter().filter_map(landmark).collect()
 }
 
-fn places(faces: &[DetectedFace]) -> Vec<Place<'_>> {
+fn outlines(faces: &[DetectedFace]) -> Vec<Outline<'_>> {
     faces.iter().map(|face| (&face.rect, &face.points)).collect()
 }

@@ -9,7 +9,7 @@ use crate::vision::net::{CropFormat, CropNet};
 use crate::vision::pack::TraitsSpec;
 use crate::vision::runtime::{Runtime, RuntimeError};
 
-use super::mesh::Place;
+use super::mesh::Outline;
 
 const ROLE: &str = "net of traits";
 
@@ -82,11 +82,11 @@ impl Traits {
     }
 
     /// The chances of each of these faces.
-    pub fn of(&mut self, photo: &Photo, faces: &[Place<'_>], resizer: &mut Resizer) -> ort::Result<Vec<Chances>> {
+    pub fn of(&mut self, photo: &Photo, faces: &[Outline<'_>], resizer: &mut Resizer) -> ort::Result<Vec<Chances>> {
         let side = self.spec.input_size;
         // Faces whose landmarks coincide were dropped before: there is always a crop.
-        let crop = |place: &Place<'_>| {
-            aligned_crop(photo, place.1, &self.spec.template, side, resizer).unwrap_or_else(|| self.blank())
+        let crop = |outline: &Outline<'_>| {
+            aligned_crop(photo, outline.1, &self.spec.template, side, resizer).unwrap_or_else(|| self.blank())
         };
         let crops: Vec<Vec<u8>> = faces.iter().map(crop).collect();
         let crops: Vec<&[u8]> = crops.iter().map(Vec::as_slice).collect();

@@ -17,11 +17,11 @@ type Job = Box<dyn FnOnce(&mut Pipeline) + Send>;
 
 /// A handle on the workers; they end when the last handle is gone.
 #[derive(Clone)]
-pub struct Engine {
+pub struct Workers {
     jobs: Sender<Job>,
 }
 
-impl Engine {
+impl Workers {
     /// Starts `workers` threads with a pipeline each; up to `queue` further jobs may wait.
     pub fn start(
         runtime: &Runtime,

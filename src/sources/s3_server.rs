@@ -42,7 +42,7 @@ pub enum Style {
 
 /// Which server, and with which key.
 #[derive(Clone, Debug)]
-pub struct ServerSettings {
+pub struct S3ServerSettings {
     /// Its URL; without one, the cloud's own.
     pub endpoint: Option<String>,
     /// Its region.
@@ -56,17 +56,17 @@ pub struct ServerSettings {
 }
 
 /// The server.
-pub struct Server {
-    settings: ServerSettings,
+pub struct S3Server {
+    settings: S3ServerSettings,
     /// All but the bucket.
     builder: AmazonS3Builder,
     /// Shared by every bucket, since it may hold a key that was fetched and is good for a while.
     credentials: AwsCredentialProvider,
 }
 
-impl Server {
+impl S3Server {
     /// Prepares a client; asks nobody yet. Panics in a process that has not chosen rustls' cryptography.
-    pub fn new(settings: ServerSettings) -> Result<Self, String> {
+    pub fn new(settings: S3ServerSettings) -> Result<Self, String> {
         settings.check()?;
         // A redirect would take the key's token wherever the answer says.
         let client = reqwest::Client::builder()
@@ -128,7 +128,7 @@ impl Server {
     }
 }
 
-impl ServerSettings {
+impl S3ServerSettings {
     /// Refuses what would fail at every request.
     fn check(&self) -> Result<(), String> {
         if let Some(endpoint) = &self.endpoint {
@@ -169,7 +169,7 @@ fn address(endpoint: &str, style: Style, bucket: &str) -> String {
 }
 
 /// The address of a bucket.
-fn at(settings: &ServerSettings, builder: AmazonS3Builder, bucket: &str) -> AmazonS3Builder {
+fn at(settings: &S3ServerSettings, builder: AmazonS3Builder, bucket: &str) -> AmazonS3Builder {
     let builder = builder.with_bucket_name(bucket);
     match &settings.endpoint {
         None => builder,
@@ -236,9 +236,9 @@ impl HttpConnector for Shared {
 mod tests {
     use super::*;
 
-    fn settings(endpoint: Option<&str>, style: Style) -> ServerSettings {
+    fn settings(endpoint: Option<&str>, style: Style) -> S3ServerSettings {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        ServerSettings {
+        S3ServerSettings {
             endpoint: endpoint.map(str::to_owned),
             region: "eu-west-1".to_owned(),
             style,
@@ -251,7 +251,7 @@ mod tests {
     fn a_bucket_is_in_the_path_or_in_the_host() {
         let address = |endpoint, style| {
             let settings = settings(endpoint, style);
-            let server = Server::new(settings.clone()).unwrap();
+            let server = S3Server::new(settings.clone()).unwrap();
             format!("{:?}", at(&settings, server.builder, "photos").build().unwrap())
         };
         assert!(address(Some("http://s3:9000"), Style::Path).contains("\"http://s3:9000/photos\""));
@@ -278,12 +278,12 @@ mod tests {
             with_endpoint("http://127.0.0.1:99999", Style::Path),
             with_endpoint("http://a b", Style::Path),
             with_endpoint("http://[::1", Style::Path),
-            ServerSettings { token: Some("token\n".into()), ..good.clone() },
-            ServerSettings { key: Some(("id\n".to_owned(), "secret".into())), ..good.clone() },
+            S3ServerSettings { token: Some("token\n".into()), ..good.clone() },
+            S3ServerSettings { key: Some(("id\n".to_owned(), "secret".into())), ..good.clone() },
         ] {
-            assert!(Server::new(bad.clone()).is_err(), "{bad:?}");
+            assert!(S3Server::new(bad.clone()).is_err(), "{bad:?}");
         }
-        assert!(Server::new(good).is_ok());
+        assert!(S3Server::new(good).is_ok());
     }
 
     #[test]
