@@ -107,13 +107,14 @@ test-image: image setup-tests  ## Build the image, run it as strictly as in prod
 test-containers: setup-tests  ## The examples with testcontainers, in a Docker engine that has the image (ONLY=testcontainers_in_python)
 	$(TEST_PYTHON) -m pytest -rs --color=no tests/clients/test_examples.py -k "$(or $(ONLY),testcontainers_in)"
 
-lint: tools lint-images lint-workflows console/$(NODE_MODULES)  ## Format, clippy, types of the console, Dockerfile and compose file
+lint: tools lint-images lint-workflows console/$(NODE_MODULES)  ## Format, clippy, types of the console, who imports whom, Dockerfile and compose file
 	cargo fmt --check
 	cargo fmt --check $(RUST_CLIENT)
 	cargo fmt --check --manifest-path examples/testcontainers-rust/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps
 	npm run --prefix console --silent check
+	$(PYTHON) tests/rooms.py
 
 deny: tools  ## Licences, sources and double versions of every crate (ARGS=advisories asks the database of advisories, at its own host)
 	@cargo install cargo-deny --version $(CARGO_DENY) --locked --quiet --root target/tools

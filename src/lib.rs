@@ -5,6 +5,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod access;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod operations;
@@ -12,6 +13,7 @@ pub mod search;
 pub mod server;
 pub mod sources;
 pub mod store;
+mod task;
 pub mod telemetry;
 pub mod transfer;
 pub mod vision;

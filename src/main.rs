@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use rekollect::config::{Cli, Command, ExportSettings, ImportSettings, ModelsDir};
+use rekollect::cli::{Cli, Command, ExportSettings, ImportSettings, ModelsDir};
 use rekollect::store::{Limits, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::Runtime;
@@ -83,10 +83,10 @@ const LIMITS: Limits = Limits { connections: 2, wait: Duration::from_secs(30), s
 const STANDARD: &str = "-";
 
 async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
-    if !Store::is_there(&settings.place) {
-        return Err(format!("there is no store in {}", settings.place.data_dir.display()).into());
+    if !Store::is_there(&settings.store.place()) {
+        return Err(format!("there is no store in {}", settings.store.data_dir.display()).into());
     }
-    let store = Store::open(&settings.place, LIMITS).await?;
+    let store = Store::open(&settings.store.place(), LIMITS).await?;
     let choice = Choice { account: settings.account, collections: settings.collections };
     let totals = if settings.file == Path::new(STANDARD) {
         transfer::export_to_writer(&store, &choice, std::io::stdout()).await?
@@ -98,7 +98,7 @@ async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
 }
 
 async fn import(settings: ImportSettings) -> Result<(), Box<dyn Error>> {
-    let store = Store::open(&settings.place, LIMITS).await?;
+    let store = Store::open(&settings.store.place(), LIMITS).await?;
     let imported = if settings.file == Path::new(STANDARD) {
         transfer::import_stream(&store, std::io::stdin().lock()).await?
     } else {

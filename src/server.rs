@@ -17,17 +17,19 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
 
 use crate::access::Access;
-use crate::config::{OrientationSetting, SearchSetting, Settings, Switch};
-use crate::operations::{Service, TokenKey};
-use crate::search;
+use crate::cli::{OrientationSetting, SearchSetting, Settings, Switch};
+use crate::operations::{Preloads, Service, TokenKey};
+use crate::search::{self, Budget, Indexes};
 use crate::store::Store;
+use crate::task;
 use crate::telemetry::metrics::{Identity, Metrics};
 use crate::telemetry::traces::Traces;
 use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
 use crate::wire::console;
-use crate::wire::faults::Faults;
-use crate::wire::router::{self, Front};
+use crate::wire::front::Front;
+use crate::wire::injection::Injector;
+use crate::wire::router;
 
 /// How long to wait when the operating system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -75,7 +77,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             tracing::warn!("REKOLLECT_AUTH=open: everybody who reaches the address may read, add and delete faces")
         }
     }
-    if front.faults.is_some() {
+    if front.injector.is_some() {
         tracing::warn!("faults on demand are enabled: whoever may change /_faults can make calls slow or fail");
     }
     // Caught from before the server says that it is ready: whoever waits for that may stop it at once.
@@ -85,6 +87,12 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         tracing::warn!("this program was built without the console: `make build` builds it in");
     }
     announce(address, &settings.region, &front);
+    if !settings.preload.is_empty() {
+        let (front, wanted) = (front.clone(), settings.preload.clone());
+        // Noted before it begins: nobody is to hear meanwhile that all is there.
+        front.service.preloads.begin();
+        task::in_background("preloading", async move { front.service.preload(&wanted).await });
+    }
 
     let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut http = http1::Builder::new();
@@ -116,7 +124,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         // Replies are small and whole: waiting for more to send only adds delay.
         let _ = stream.set_nodelay(true);
         let connection = open.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
-        tokio::spawn(async move {
+        task::in_background("serving a connection", async move {
             // An error here is the client's: it went away, was too slow, or spoke no HTTP.
             let _ = connection.await;
             drop(permit);
@@ -130,6 +138,9 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         if timeout_at(deadline, open.shutdown()).await.is_err() {
             tracing::warn!("connections that are still open are cut off");
         }
+        if timeout_at(deadline, task::end()).await.is_err() {
+            tracing::warn!("work that outlived its request is cut off");
+        }
         let deadline = deadline.max(tokio::time::Instant::now() + CLOSING);
         // A database that stalls would hold its connections, and with them the server, for as long as it likes.
         if timeout_at(deadline, front.service.store.close()).await.is_err() {
@@ -137,11 +148,14 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
         if front.traces.is_some() {
             let (front, (done, flushed)) = (front.clone(), oneshot::channel());
-            thread::spawn(move || {
+            // A thread of the runtime would be waited for.
+            let flushing = task::thread_of("traces".to_owned(), move || {
                 front.traces.as_ref().inspect(|traces| traces.shutdown());
                 let _ = done.send(());
             });
-            let _ = timeout_at(deadline, flushed).await;
+            if flushing.is_ok() {
+                let _ = timeout_at(deadline, flushed).await;
+            }
         }
     };
     tokio::select! {
@@ -215,7 +229,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     let estimates = settings.orientation == OrientationSetting::Estimate;
     let with_traits = settings.attribute_model == Switch::On;
     // Loading weights is work of a second core while the store opens.
-    let loading = tokio::task::spawn_blocking(move || -> Result<_, Box<dyn Error + Send + Sync>> {
+    let loading = task::on_a_thread("loading the weights", move || -> Result<_, Box<dyn Error + Send + Sync>> {
         let manifest = Manifest::read(&models_dir)?;
         let pack = manifest.load(&models_dir, pack_name.as_deref(), with_traits)?;
         if with_traits {
@@ -229,15 +243,17 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         let engine = Engine::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((engine, pack.pack, manifest.packs))
     });
-    let store = Store::open(&settings.place, settings.database_limits()).await?;
+    let store = Store::open(&settings.store.place(), settings.database_limits()).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let (engine, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
-    let (faces, users) = match settings.search {
-        SearchSetting::Memory => (search::Engine::memory(), search::Engine::memory()),
+    let (dimensions, wait) = (pack.embedder.dimensions, settings.gallery_wait);
+    let indexes = match settings.search {
+        SearchSetting::Memory => {
+            Indexes::in_memory(&store, wait, &Budget::new(settings.gallery_bytes(workers)?), dimensions)
+        }
         SearchSetting::Pgvector => {
-            let dimensions = pack.embedder.dimensions;
             let copies = search::prepare_pgvector(&store, dimensions).await?;
-            (search::Engine::pgvector(copies.clone()), search::Engine::pgvector(copies))
+            Indexes::in_postgres(&store, wait, &copies)
         }
     };
     let identity = Identity {
@@ -251,8 +267,8 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     };
     let service = Service {
         store,
-        faces,
-        users,
+        indexes,
+        preloads: Preloads::default(),
         engine,
         pack: Arc::new(pack),
         packs,
@@ -269,13 +285,13 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         access,
         this_machine_only: settings.auth.is_none() && !signed,
         console: settings.has_console() && console::is_built_in(),
-        faults: settings.enable_faults.then(Faults::default),
+        injector: settings.enable_faults.then(Injector::default),
         cors_origins: settings.cors_origins.clone(),
         metrics: Metrics::new(identity),
         traces: settings.otlp_endpoint.as_deref().filter(|place| !place.is_empty()).map(Traces::to).transpose()?,
         tells_metrics: settings.metrics.unwrap_or(metrics_by_default) == Switch::On,
         max_requests: settings.max_requests as usize,
-        requests: Semaphore::new(settings.max_requests as usize),
+        requests: Arc::new(Semaphore::new(settings.max_requests as usize)),
         max_bodies: settings.max_bodies as usize,
         body_bytes: Semaphore::new(settings.max_bodies as usize),
         max_body: settings.max_body as usize,

@@ -6,6 +6,7 @@ import { to, useRoute, type Route } from "./router";
 import { Dialog, Heading } from "./ui/basics";
 import { KeysForm } from "./ui/keys";
 import { Lazy, type Loader } from "./ui/lazy";
+import { Preparing } from "./ui/preparing";
 
 declare const LICENCES: string;
 
@@ -76,6 +77,7 @@ export function App() {
           </button>
         </div>
       </header>
+      <Preparing />
       <main id="main" key={turn}>
         {load ? <Lazy key={name} load={load} props={{ route }} /> : <Nowhere />}
       </main>

@@ -54,7 +54,7 @@ impl Principal {
     }
 
     /// What its policies say to an action (`rekognition:IndexFaces`) on a resource (an ARN, or `*` for none).
-    pub fn may(&self, action: &str, resource: &str) -> Decision {
+    pub(super) fn may(&self, action: &str, resource: &str) -> Decision {
         match &self.rights {
             Rights::Everything => Decision::Allowed,
             Rights::Policies(policies) => Policy::decide(policies, action, resource),

@@ -12,10 +12,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use time::OffsetDateTime;
 
-use crate::domain::Operation;
+use crate::domain::{Fault, Operation, S3Object};
 
 pub use credentials::{Keyring, Principal};
-pub use policy::{Decision, Policy};
+use policy::Decision;
+pub use policy::Policy;
 pub use rates::{RateSettings, Rates};
 pub use sigv4::SignedRequest;
 use sigv4::{AmzDate, Claim, Credential};
@@ -183,7 +184,7 @@ pub fn action(operation: Operation) -> String {
     format!("{SERVICE}:{operation}")
 }
 
-/// Checks that a principal may do something (an action's name) to a resource (an ARN, or `*` for none).
+/// Checks that a principal may do something (an action's name) to a resource (an ARN, or `*` for none). Nothing else asks policies.
 pub fn authorize(principal: &Principal, action: &str, resource: &str) -> Result<(), Refusal> {
     let why = match principal.may(action, resource) {
         Decision::Allowed => return Ok(()),
@@ -194,6 +195,15 @@ pub fn authorize(principal: &Principal, action: &str, resource: &str) -> Result<
     Err(Refusal::AccessDenied(format!(
         "User: {who} is not authorized to perform: {action} on resource: {resource} {why}"
     )))
+}
+
+/// Checks that a principal may read an object in S3, as whoever names one in a request has to.
+///
+/// A denial is no AccessDeniedException. In the cloud the service fetches the object with its caller's rights, and S3 denies it that: the
+/// caller reads InvalidS3ObjectException, as for an object that does not exist. So nobody learns by it which objects there are.
+pub fn authorize_reading(principal: &Principal, object: &S3Object) -> Result<(), Fault> {
+    authorize(principal, object.action(), &object.arn())
+        .map_err(|_| Fault::S3ObjectUnavailable("no policy of the caller allows it to be read".to_owned()))
 }
 
 impl Refusal {

@@ -5,11 +5,13 @@
 //! source goes to the log and never into a reply.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{ClientRequestToken, CollectionId, ModelVersion, UserId};
 
 /// A refusal or failure of an operation.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// No collection of that name in the account.
     #[error("collection {0} does not exist")]
@@ -93,13 +95,33 @@ pub enum Fault {
     /// There is more work than there is room for; which limit was reached.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
+    /// The collection's vectors are not in memory yet. They are being loaded, whether the caller waits or not.
+    #[error("the vectors of the collection are loading: {loaded} of {of}")]
+    Loading {
+        /// How many are there.
+        loaded: usize,
+        /// How many there will be, about.
+        of: usize,
+        /// When it is worth while to ask again.
+        again_after: Duration,
+    },
+    /// The collection's vectors take more memory than all of them together may.
+    #[error("collection {collection} needs about {needs} bytes of memory to be searched, and {limit} are allowed")]
+    GalleryTooLarge {
+        /// The collection.
+        collection: CollectionId,
+        /// What it needs, in bytes.
+        needs: usize,
+        /// What there is, in bytes.
+        limit: usize,
+    },
     /// Something that an operation needs is away for the moment.
     #[error("{context}: {source}")]
     Unavailable {
         /// What was being done.
         context: &'static str,
         /// What went wrong.
-        source: Box<dyn Error + Send + Sync>,
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// Something broke that no client can mend.
     #[error("{context}: {source}")]
@@ -107,13 +129,13 @@ pub enum Fault {
         /// What was being done.
         context: &'static str,
         /// What went wrong.
-        source: Box<dyn Error + Send + Sync>,
+        source: Arc<dyn Error + Send + Sync>,
     },
 }
 
 impl Fault {
     /// Turns any error into an internal failure: `context` says what was being done, in the words of a log line.
     pub fn internal<E: Into<Box<dyn Error + Send + Sync>>>(context: &'static str) -> impl Fn(E) -> Self {
-        move |source| Self::Internal { context, source: source.into() }
+        move |source| Self::Internal { context, source: source.into().into() }
     }
 }

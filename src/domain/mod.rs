@@ -7,8 +7,11 @@ mod fault;
 mod geometry;
 mod ids;
 mod image;
+pub mod limits;
 mod operation;
 mod percent;
+mod preload;
+mod stored;
 mod tags;
 mod users;
 mod vectors;
@@ -25,8 +28,11 @@ pub use ids::{
     ModelVersion, ObjectName, UserId,
 };
 pub use image::{ImageSource, S3Object};
+pub use limits::{MAX_FACES_PER_USER, MAX_TAGS};
 pub use operation::{Operation, UnknownOperation};
 pub use percent::Percent;
-pub use tags::{MAX_TAGS, TagKey, TagValue, Tags};
-pub use users::{MAX_FACES_PER_USER, User};
+pub use preload::Preload;
+pub use stored::Stored;
+pub use tags::{TagKey, TagValue, Tags};
+pub use users::User;
 pub use vectors::{cosine, mean_direction};

@@ -10,9 +10,6 @@ use super::{Constraint, violations_of_text};
 /// A collection's tags in the order of their keys.
 pub type Tags = BTreeMap<TagKey, TagValue>;
 
-/// The most tags of a collection: as many as a request may carry.
-pub const MAX_TAGS: usize = 200;
-
 const PATTERN: &str = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$";
 const KEY_PATTERN: &str = r"^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*$";
 

@@ -2,9 +2,6 @@
 
 use super::UserId;
 
-/// The most faces of a user.
-pub const MAX_FACES_PER_USER: usize = 100;
-
 /// A user of a collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::domain::limits::MAX_FACES_PER_IMAGE;
 use crate::domain::{
     AttributeSet, CollectionId, ExternalImageId, Face, FaceDetail, Fault, ImageDigest, ImageSource, IndexedFace,
     ModelVersion, OrientationCorrection, Percent, QualityFilter, Reason,
 };
 use crate::telemetry::{Stage, Stages};
-use crate::vision::{DetectedFace, Embedding, MAX_FACES_PER_IMAGE, Pipeline, Scene};
+use crate::vision::{DetectedFace, Embedding, Pipeline, Scene};
 
 use super::Call;
 

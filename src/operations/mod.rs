@@ -6,6 +6,7 @@ mod detect_faces;
 mod faces;
 mod index_faces;
 mod page;
+mod preload;
 mod search_faces;
 mod search_users;
 mod tags;
@@ -15,13 +16,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::access::{Decision, Principal};
+use crate::access::{Principal, authorize_reading};
 use crate::domain::{
-    AccountId, AttributeSet, CollectionId, FaceId, Fault, ImageSource, ModelVersion, Operation, Percent,
+    AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent, Preload,
 };
-use crate::search;
+use crate::search::Indexes;
 use crate::sources::S3;
-use crate::store::{Collection, Store, UserKey};
+use crate::store::{Collection, Store};
 use crate::telemetry::{Stage, Stages};
 use crate::vision::pack::Pack;
 use crate::vision::{Engine, ImageLimits, Photo, Pipeline, Scene};
@@ -35,6 +36,8 @@ pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
+use preload::Loadable;
+pub use preload::Preloads;
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
@@ -52,10 +55,10 @@ const ROUNDING: f32 = 1e-6;
 pub struct Service {
     /// Collections and faces.
     pub store: Store,
-    /// Where the nearest faces are found.
-    pub faces: search::Engine<FaceId>,
-    /// And the nearest users.
-    pub users: search::Engine<UserKey>,
+    /// Where the nearest faces and users are found.
+    pub indexes: Indexes,
+    /// What is to be in memory before it is asked for.
+    pub preloads: Preloads,
     /// The vision workers.
     pub engine: Engine,
     /// The models that the workers run.
@@ -97,6 +100,12 @@ pub struct Call<'a> {
 }
 
 impl Service {
+    /// See [`Preloads::load`].
+    pub async fn preload(&self, wanted: &[Preload]) {
+        let of = Loadable { store: &self.store, indexes: &self.indexes, version: &self.pack.face_model_version };
+        self.preloads.load(of, wanted).await;
+    }
+
     /// `arn:aws:rekognition:<region>:<account>:collection/<id>`.
     pub fn collection_arn(&self, account: &AccountId, id: &CollectionId) -> String {
         format!("arn:aws:rekognition:{}:{}:collection/{id}", self.region, account.as_str())
@@ -136,8 +145,7 @@ impl Call<'_> {
 
     /// Forgets the vectors of a collection that does not exist any more.
     fn forget(&self, id: &CollectionId) {
-        self.service.faces.forget(self.account(), id);
-        self.service.users.forget(self.account(), id);
+        self.service.indexes.forget(self.account(), id);
     }
 
     /// The collection of this name, if its vectors are of the models that this server runs.
@@ -162,10 +170,7 @@ impl Call<'_> {
             None => Err(Fault::InvalidParameters),
             Some(ImageSource::Bytes(bytes)) => Ok(bytes),
             Some(ImageSource::S3(object)) => {
-                // As in the cloud, whoever names an object has to be allowed to read it.
-                if self.caller.may(object.action(), &object.arn()) != Decision::Allowed {
-                    return Err(Fault::S3ObjectUnavailable("no policy of the caller allows it to be read".to_owned()));
-                }
+                authorize_reading(self.caller, &object)?;
                 self.stages.time_async(Stage::Fetch, self.service.s3.get(&object)).await
             }
         }

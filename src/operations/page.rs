@@ -7,13 +7,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::domain::limits::{DEFAULT_ITEMS, MAX_ITEMS};
 use crate::domain::{AccountId, Fault, Operation};
-
-/// The most items of a page.
-pub const MAX_RESULTS: u32 = 4096;
-
-/// The items of a page unless the caller says otherwise.
-pub const DEFAULT_RESULTS: u32 = 1000;
 
 /// A tag's bytes: half of the HMAC, as NIST SP 800-107 allows and as fits into 255 characters with a long place.
 const TAG: usize = 16;
@@ -21,7 +16,7 @@ const TAG: usize = 16;
 /// Which page of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
-    /// Items wanted, at most `MAX_RESULTS`; absent or zero is `DEFAULT_RESULTS`.
+    /// Items wanted, at most [`MAX_ITEMS`]; absent or zero is [`DEFAULT_ITEMS`].
     pub max_results: Option<u32>,
     /// The token that the page before gave out.
     pub next_token: Option<String>,
@@ -30,7 +25,7 @@ pub struct PageRequest {
 impl PageRequest {
     /// Items wanted.
     pub fn size(&self) -> usize {
-        self.max_results.filter(|n| *n > 0).unwrap_or(DEFAULT_RESULTS).min(MAX_RESULTS) as usize
+        self.max_results.filter(|n| *n > 0).unwrap_or(DEFAULT_ITEMS).min(MAX_ITEMS) as usize
     }
 }
 

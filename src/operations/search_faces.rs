@@ -105,7 +105,7 @@ async fn matches(
 ) -> Result<Vec<Match>, Fault> {
     let similarity = &call.service.pack.embedder.similarity;
     let query = Query { probe, min_cosine: call.service.min_cosine(threshold), limit: max_faces as usize };
-    let search = call.service.faces.nearest(&call.service.store, collection, query);
+    let search = call.service.indexes.faces.nearest(collection, query);
     let neighbours = call.stages.time_async(Stage::Search, search).await?.ok_or(Fault::FaceNotFound)?;
     let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.id).collect();
     if ids.is_empty() {

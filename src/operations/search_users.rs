@@ -74,7 +74,7 @@ pub async fn search_users(call: Call<'_>, request: SearchUsers) -> Result<UserSe
     let started_from = request.probe.ok_or(Fault::InvalidParameters)?;
     let probe = match &started_from {
         UserProbe::Face(id) => {
-            let vector = call.service.faces.vector(&call.service.store, &collection, id).await?;
+            let vector = call.service.indexes.faces.vector(&collection, id).await?;
             Probe::Embedding(vector.ok_or(Fault::FaceNotFound)?)
         }
         UserProbe::User(id) => Probe::Member(call.service.store.user(&collection, id).await?),
@@ -129,7 +129,7 @@ async fn matches(
     max_users: u32,
 ) -> Result<Vec<(Percent, User)>, Fault> {
     let query = Query { probe, min_cosine: call.service.min_cosine(threshold), limit: max_users as usize };
-    let search = call.service.users.nearest(&call.service.store, collection, query);
+    let search = call.service.indexes.users.nearest(collection, query);
     // A user without faces has no vector and resembles nobody.
     let neighbours = call.stages.time_async(Stage::Search, search).await?.unwrap_or_default();
     let keys: Vec<UserKey> = neighbours.iter().map(|neighbour| neighbour.id).collect();

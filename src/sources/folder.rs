@@ -8,9 +8,11 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use crate::domain::limits::MAX_OBJECT_BYTES;
 use crate::domain::{Fault, S3Object};
+use crate::task;
 
-use super::{MAX_OBJECT_BYTES, check_size};
+use super::size::check_size;
 
 /// The version that S3 gives the objects of a bucket without versions.
 const ONLY_VERSION: &str = "null";
@@ -27,8 +29,7 @@ impl Folder {
     /// See [`S3::get`](super::S3::get).
     pub async fn get(&self, object: &S3Object) -> Result<Bytes, Fault> {
         let (root, object) = (self.0.clone(), object.clone());
-        let reading = tokio::task::spawn_blocking(move || read(&root, &object));
-        reading.await.map_err(Fault::internal("reading an S3 object from its folder"))?
+        task::on_a_thread("reading an S3 object from its folder", move || read(&root, &object)).await?
     }
 }
 

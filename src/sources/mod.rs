@@ -2,6 +2,7 @@
 
 mod folder;
 mod server;
+mod size;
 
 use bytes::Bytes;
 
@@ -9,9 +10,6 @@ use crate::domain::{Fault, S3Object};
 
 pub use folder::Folder;
 pub use server::{Server, ServerSettings, Style};
-
-/// The service's limit on the bytes of an image in S3.
-const MAX_OBJECT_BYTES: u64 = 15 * 1024 * 1024;
 
 /// Where objects are.
 pub enum S3 {
@@ -34,9 +32,4 @@ impl S3 {
             Self::Server(server) => server.get(object).await,
         }
     }
-}
-
-/// Refuses an object by its size, before it is read.
-fn check_size(size: u64) -> Result<(), Fault> {
-    if size > MAX_OBJECT_BYTES { Err(Fault::S3ObjectTooLarge(size)) } else { Ok(()) }
 }

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::{Fault, S3Object};
 
-use super::check_size;
+use super::size::check_size;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For an object to come, whole.

@@ -10,6 +10,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use crate::domain::Fault;
+use crate::task;
 
 use super::connections::{Transaction, timed_out};
 use super::{Collection, Store};
@@ -105,7 +106,7 @@ where
             }
         }
     };
-    tokio::spawn(trying).await.map_err(Fault::internal(context))?
+    task::to_the_end(context, trying).await
 }
 
 /// Whether the database says that the same change may succeed a moment later.

@@ -16,6 +16,8 @@ use sqlx::{Any, AnyConnection, AnyPool, Either, Execute, Executor, SqlStr};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::task;
+
 /// What takes long by its nature, such as deleting a whole collection, may take so many times as long as any other statement.
 const LONG: u32 = 20;
 /// Rows that a stream hands over at once.
@@ -300,7 +302,7 @@ impl Drop for Lease {
             }
             connection.return_to_pool().await;
         };
-        tokio::spawn(async move {
+        task::in_background("giving a connection back", async move {
             match limit {
                 Some(limit) => drop(timeout(limit, giving_back).await),
                 None => giving_back.await,

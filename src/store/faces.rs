@@ -14,8 +14,7 @@ use super::rows::{
     FACE_COLUMNS, FACES_AT_ONCE, about_faces, bytes_of, decode_error, face_id_of, face_of, placeholders, vector_of,
 };
 use super::tombstones::{forget_faces, leave_faces};
-use super::users::UserKey;
-use super::{Collection, Store};
+use super::{Collection, Store, UserKey};
 
 /// What became of faces that were to be deleted.
 #[derive(Debug)]

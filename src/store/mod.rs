@@ -31,10 +31,10 @@ pub use change::or_unavailable;
 pub use collections::After;
 pub use connections::Transaction;
 pub use faces::Deletion;
-pub use place::{Limits, OpenError, Stored};
+pub use place::{Limits, OpenError, StorePlace};
 pub use tokens::Token;
 pub use transfer::{Founding, Snapshot};
-pub use users::{Association, Reassignment, UserKey};
+pub use users::{Association, Reassignment};
 
 /// The store of one server; clones share its connections.
 #[derive(Clone)]
@@ -65,3 +65,7 @@ pub struct Collection {
     /// How many users it holds.
     pub user_count: i64,
 }
+
+/// The store's own key of a user, never used again after the user is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserKey(pub i64);

@@ -1,7 +1,7 @@
 //! Where the database is: a SQLite file or a Postgres, opened with its schema up to date, and what it is asked as a whole.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row, SqlStr};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::config::StorePlace;
-use crate::domain::Fault;
+use crate::domain::{Fault, Stored};
 
 use super::Store;
 use super::change::to_the_end;
@@ -57,17 +56,13 @@ pub struct Limits {
     pub statement: Duration,
 }
 
-/// What a store holds, of all accounts together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Collections.
-    pub collections: i64,
-    /// Their faces.
-    pub faces: i64,
-    /// Their users.
-    pub users: i64,
-    /// Bytes of the database.
-    pub bytes: i64,
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub struct StorePlace {
+    /// Folder for the SQLite file. It is made if it does not exist.
+    pub data_dir: PathBuf,
+    /// A Postgres to keep everything in, instead of the file.
+    pub database_url: Option<String>,
 }
 
 /// The store cannot be opened.

@@ -10,8 +10,7 @@ use crate::domain::{FaceId, Fault};
 
 use super::connections::Transaction;
 use super::rows::{FACES_AT_ONCE, about_faces, face_id_of, placeholders};
-use super::users::UserKey;
-use super::{Collection, Store};
+use super::{Collection, Store, UserKey};
 
 /// A collection keeps about as many tombstones as it has faces and users, and about so many if it has fewer. Whoever is further behind
 /// loses little by beginning anew: as much went as there is.

@@ -18,8 +18,8 @@ use super::rows::{
     COLLECTION_COLUMNS, FACE_COLUMNS, collection_of, decode_error, face_of, floats_of, placeholders, tag_of, user_name,
 };
 use super::tags::put_tags;
-use super::users::{UserKey, count_users, refresh};
-use super::{Collection, Store};
+use super::users::{count_users, refresh};
+use super::{Collection, Store, UserKey};
 
 /// The database as it is at one moment, whatever changes meanwhile.
 pub struct Snapshot {

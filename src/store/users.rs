@@ -11,11 +11,7 @@ use super::connections::Transaction;
 use super::rows::{about_faces, bytes_of, decode_error, face_id_of, floats_of, placeholders, user_name};
 use super::tokens::{Token, remember, replayed};
 use super::tombstones::leave_user;
-use super::{Collection, Store};
-
-/// The store's own key of a user, never used again after the user is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserKey(pub i64);
+use super::{Collection, Store, UserKey};
 
 /// What is to become of faces and a user.
 #[derive(Clone, Copy, Debug)]

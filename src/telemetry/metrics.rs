@@ -13,7 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Stage, Stages};
-use crate::store::Stored;
+use crate::domain::Stored;
 
 /// The type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -69,6 +69,8 @@ pub struct Metrics {
     body_bytes: Gauge,
     gallery_members: Gauge,
     gallery_bytes: Gauge,
+    galleries_loading: Gauge,
+    vectors_to_load: Gauge,
     stored: Family<Kind, Gauge>,
     store_bytes: Gauge<f64, AtomicU64>,
     resident_bytes: Gauge<f64, AtomicU64>,
@@ -89,6 +91,10 @@ pub struct Load {
     pub gallery_members: usize,
     /// What they take.
     pub gallery_bytes: usize,
+    /// Galleries that are being loaded.
+    pub galleries_loading: usize,
+    /// Their vectors that are not in memory yet, about.
+    pub vectors_to_load: usize,
     /// What the store holds, where it answers.
     pub stored: Option<Stored>,
 }
@@ -116,6 +122,8 @@ impl Metrics {
         let body_bytes = gauge("body_bytes", "Bytes of bodies that are there and not parsed yet");
         let gallery_members = gauge("gallery_members", "Vectors of faces and users in memory");
         let gallery_bytes = gauge("gallery_bytes", "Memory of those vectors");
+        let galleries_loading = gauge("galleries_loading", "Galleries that are being loaded into memory");
+        let vectors_to_load = gauge("vectors_to_load", "Vectors of those galleries that are not in memory yet");
         let open_files = gauge("process_open_fds", "Open files and connections of the process");
         let stored = Family::default();
         registry.register("stored", "What the store holds, of every account", stored.clone());
@@ -142,6 +150,8 @@ impl Metrics {
             body_bytes,
             gallery_members,
             gallery_bytes,
+            galleries_loading,
+            vectors_to_load,
             stored,
             store_bytes,
             resident_bytes,
@@ -169,6 +179,8 @@ impl Metrics {
         self.body_bytes.set(whole(load.body_bytes));
         self.gallery_members.set(whole(load.gallery_members));
         self.gallery_bytes.set(whole(load.gallery_bytes));
+        self.galleries_loading.set(whole(load.galleries_loading));
+        self.vectors_to_load.set(whole(load.vectors_to_load));
         self.stored.clear();
         self.store_bytes.set(load.stored.map_or(f64::NAN, |stored| stored.bytes as f64));
         if let Some(stored) = load.stored {
@@ -191,7 +203,7 @@ impl Metrics {
 }
 
 /// What of the process lies in memory, where the system tells as Linux does.
-fn resident_bytes() -> Option<f64> {
+pub fn resident_bytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kilobytes| 1024.0 * kilobytes)
@@ -224,9 +236,16 @@ mod tests {
         metrics.count("IndexFaces", None, Duration::from_millis(30), &stages);
         metrics.count("IndexFaces", Some("ThrottlingException"), Duration::from_millis(1), &Stages::default());
         let stored = Some(Stored { collections: 1, faces: 2, users: 3, bytes: 4096 });
-        let (gallery_members, gallery_bytes) = (6, 7);
-        let load =
-            Load { images_waiting: 3, requests_in_progress: 4, body_bytes: 5, gallery_members, gallery_bytes, stored };
+        let load = Load {
+            images_waiting: 3,
+            requests_in_progress: 4,
+            body_bytes: 5,
+            gallery_members: 6,
+            gallery_bytes: 7,
+            galleries_loading: 8,
+            vectors_to_load: 9,
+            stored,
+        };
         let text = metrics.text(load);
         for line in [
             "rekollect_requests_total{operation=\"IndexFaces\",code=\"OK\"} 1",
@@ -236,6 +255,8 @@ mod tests {
             "rekollect_images_waiting 3",
             "rekollect_gallery_members 6",
             "rekollect_gallery_bytes 7",
+            "rekollect_galleries_loading 8",
+            "rekollect_vectors_to_load 9",
             "rekollect_stored{kind=\"faces\"} 2",
             "rekollect_store_bytes 4096.0",
             "rekollect_server_info{version=\"1\",pack=\"compact\",face_model_version=\"7.1\",search=\"memory\"} 1",

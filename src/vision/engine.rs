@@ -1,13 +1,13 @@
 //! The worker pool: pixels never block the async runtime, and waiting work is bounded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::oneshot;
 
 use crate::domain::Fault;
+use crate::task;
 use crate::telemetry::{Stage, Stages};
 
 use super::pack::VerifiedPack;
@@ -34,10 +34,8 @@ impl Engine {
         for number in 0..workers {
             let mut pipeline = Pipeline::new(runtime, pack, estimates_orientation)?;
             let waiting: Receiver<Job> = waiting.clone();
-            thread::Builder::new()
-                .name(format!("vision-{number}"))
-                .spawn(move || waiting.iter().for_each(|job| job(&mut pipeline)))
-                .expect("the operating system starts a thread");
+            let work = move || waiting.iter().for_each(|job| job(&mut pipeline));
+            task::thread_of(format!("vision-{number}"), work).expect("the operating system starts a thread");
         }
         Ok(Self { jobs })
     }

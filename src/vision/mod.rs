@@ -20,6 +20,7 @@ mod pose;
 mod quality;
 mod roll;
 mod runtime;
+mod scene;
 mod turn;
 mod yunet;
 
@@ -28,5 +29,6 @@ pub use decode::{ImageLimits, Photo};
 pub use embedder::Embedding;
 pub use engine::Engine;
 pub use orientation::Orientation;
-pub use pipeline::{DetectedFace, MAX_FACES_PER_IMAGE, Pipeline, Scene};
+pub use pipeline::Pipeline;
 pub use runtime::{Runtime, RuntimeError};
+pub use scene::{DetectedFace, Scene};

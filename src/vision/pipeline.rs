@@ -2,9 +2,8 @@
 
 use fast_image_resize::Resizer;
 
-use crate::domain::{
-    AttributeSet, Attributes, BoundingBox, FaceDetail, Landmark, LandmarkType, ModelVersion, OrientationCorrection,
-};
+use crate::domain::limits::MAX_FACES_PER_IMAGE;
+use crate::domain::{AttributeSet, Attributes, BoundingBox, FaceDetail, Landmark, LandmarkType, ModelVersion};
 use crate::telemetry::{Stage, Stages};
 
 use super::alignment::aligned_crop;
@@ -14,48 +13,9 @@ use super::detector::Detector;
 use super::embedder::{Embedder, Embedding};
 use super::pack::VerifiedPack;
 use super::runtime::{Runtime, RuntimeError};
+use super::scene::{DetectedFace, Scene};
 use super::yunet::Detection;
 use super::{pose, quality};
-
-/// The service looks at this many faces of an image, the largest ones.
-pub const MAX_FACES_PER_IMAGE: usize = 100;
-
-/// A face of an image, ready to be judged and embedded.
-#[derive(Clone, Debug)]
-pub struct DetectedFace {
-    /// Its place among the image's faces, 0 being the largest: part of its id.
-    pub rank: usize,
-    /// What is known about it.
-    pub detail: FaceDetail,
-    /// The shorter side of its box, in pixels of the image.
-    pub short_side: f32,
-    /// Its box in pixels of the upright image: left, top, width, height.
-    pub(super) rect: [f32; 4],
-    /// Its five landmarks in pixels of the upright image.
-    pub(super) points: [[f32; 2]; 5],
-    /// Whether an eye of it, at least, is in the image.
-    pub(super) shows_an_eye: bool,
-    /// The embedder's aligned crop.
-    crop: Vec<u8>,
-    /// The one that quality is measured on, where it is another.
-    quality_crop: Option<Vec<u8>>,
-}
-
-impl DetectedFace {
-    /// The aligned crop that quality is measured on.
-    pub(super) fn quality_crop(&self) -> &[u8] {
-        self.quality_crop.as_ref().unwrap_or(&self.crop)
-    }
-}
-
-/// What an image shows.
-#[derive(Debug)]
-pub struct Scene {
-    /// Its faces from larger to smaller box, at most [`MAX_FACES_PER_IMAGE`].
-    pub faces: Vec<DetectedFace>,
-    /// How the image as it was sent is to be turned, where that was estimated.
-    pub orientation_correction: Option<OrientationCorrection>,
-}
 
 /// The models of a pack, for one thread.
 pub struct Pipeline {

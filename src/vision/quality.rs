@@ -6,7 +6,8 @@
 use crate::domain::{Percent, Quality, QualityFilter, Reason};
 
 use super::calibration::interpolate;
-use super::{DetectedFace, Embedding};
+use super::embedder::Embedding;
+use super::scene::DetectedFace;
 
 /// Side of the crop that quality is measured on, in pixels.
 pub const SIDE: u32 = 112;

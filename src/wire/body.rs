@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::SemaphorePermit;
 
 use crate::domain::Fault;
+use crate::task;
 
 use super::errors::Rejection;
-use super::router::Front;
+use super::front::Front;
 
 /// Bytes that are unpacked before they are counted.
 const PIECE: usize = 16 << 10;
@@ -79,7 +80,7 @@ pub fn unpack<'a>(front: &'a Front, headers: &HeaderMap, body: Received<'a>) -> 
         return Ok(body);
     }
     // In place: a thread of its own would go on, beyond every limit, when the client leaves.
-    tokio::task::block_in_place(|| inflate(front, body))
+    task::in_place(|| inflate(front, body))
 }
 
 fn inflate<'a>(front: &'a Front, body: Received<'a>) -> Result<Received<'a>, Rejection> {

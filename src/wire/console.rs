@@ -15,6 +15,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 
+use super::errors::unroutable;
+
 /// What `make build` made of the folder console/. A binary that was built without it has no console.
 #[derive(RustEmbed)]
 #[folder = "console/dist"]
@@ -58,11 +60,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// Whoever types the server's address into a browser wants to see something; anybody else who gets `/` gets the protocol's answer.
 async fn to_the_console(headers: HeaderMap) -> Response {
     let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
-    if accepted.contains("text/html") {
-        Redirect::temporary("/console/").into_response()
-    } else {
-        super::router::unroutable().await
-    }
+    if accepted.contains("text/html") { Redirect::temporary("/console/").into_response() } else { unroutable().await }
 }
 
 fn asset(name: &str, request: &HeaderMap) -> Response {

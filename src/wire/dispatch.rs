@@ -19,12 +19,13 @@ use crate::access::{Principal, SignedRequest, action, authorize};
 use crate::domain::{Fault, Operation};
 use crate::operations::{self, Call};
 use crate::store;
+use crate::task;
 use crate::telemetry::traces::{CONTEXT_HEADERS, Traced};
 use crate::telemetry::{Stage, Stages};
 
 use super::body::{Received, discard, receive, unpack};
 use super::errors::Rejection;
-use super::router::Front;
+use super::front::Front;
 use super::shapes::{self, Input};
 
 /// No operation has a name of half this length.
@@ -47,6 +48,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     // A panic is a bug and costs one call, with an answer and a line in the log, and not the connection without either.
     let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &mut caller));
     let outcome = answer.catch_unwind().await.unwrap_or_else(|_| Err(Fault::internal("answering")("a panic").into()));
+    let again_after = outcome.as_ref().err().and_then(Rejection::again_after);
     let (status, code, body, detail) = match outcome {
         Ok(body) => (StatusCode::OK, None, body, None),
         Err(rejection) => {
@@ -64,7 +66,11 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
         traces.record(request, &stages);
     }
     let request_id = HeaderValue::try_from(request_id).expect("a UUID is a header value");
-    (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response()
+    let mut reply = (status, [(REQUEST_ID, request_id), (header::CONTENT_TYPE, AMZ_JSON)], body).into_response();
+    if let Some(again_after) = again_after {
+        reply.headers_mut().insert(header::RETRY_AFTER, again_after.as_secs().into());
+    }
+    reply
 }
 
 /// What a request's headers say of the trace that it belongs to.
@@ -83,10 +89,14 @@ async fn answer(
 ) -> Result<Vec<u8>, Rejection> {
     let head = head_of(parts);
     let (principal, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
-    let _permit = front.requests.try_acquire().map_err(|_| Fault::Overloaded("too many requests in progress"))?;
-    let operation = name.parse()?;
-    let body = stages.time(Stage::Receive, || unpack(front, &parts.headers, body))?;
-    run(Admission { front, principal, stages, operation, body }).await
+    let permit = front.requests.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| Fault::Overloaded("too many requests in progress"))?;
+    task::answering(permit, async {
+        let operation = name.parse()?;
+        let body = stages.time(Stage::Receive, || unpack(front, &parts.headers, body))?;
+        run(Admission { front, principal, stages, operation, body }).await
+    })
+    .await
 }
 
 /// The head of a request as its signature sees it.
@@ -185,7 +195,7 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 ) -> Result<Vec<u8>, Rejection> {
     let Admission { front, principal: caller, stages, operation, body } = request;
     let started = Instant::now();
-    let command = from_json::<I>(&body.bytes).and_then(I::parse);
+    let command = from_json::<I>(&body.bytes).and_then(|input| Ok(input.parse()?));
     let (took, of_base64) = (started.elapsed(), shapes::Blob::take_time());
     stages.add(Stage::Base64, of_base64);
     stages.add(Stage::Parse, took.saturating_sub(of_base64));
@@ -196,8 +206,8 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
         authorize(&caller, &action(operation), &subject.resource(&front.service, &caller.account))?;
     }
     front.access.admit(&caller, operation)?;
-    if let Some(faults) = &front.faults {
-        let effect = faults.strike(operation);
+    if let Some(injector) = &front.injector {
+        let effect = injector.strike(operation);
         tokio::time::sleep(effect.latency).await;
         effect.error.map_or(Ok(()), |error| Err(Rejection::Injected(error)))?;
     }
@@ -210,7 +220,7 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
 pub fn parse(operation: Operation, body: &[u8]) -> Result<(), Rejection> {
     macro_rules! parsed {
         ($request:ident, $reply:ident, $operation:ident) => {
-            from_json::<shapes::$request>(body)?.parse().map(drop)
+            Ok(from_json::<shapes::$request>(body)?.parse().map(drop)?)
         };
     }
     of_operation!(operation, parsed)

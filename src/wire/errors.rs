@@ -4,15 +4,21 @@
 //! (`message` in lower case for constraints, often no text at all). What an operation refuses is a [`Fault`] and comes in the
 //! service's envelope, with `Code` and `Logref`. The texts are the service's own where they are known: clients compare them.
 
-use axum::http::StatusCode;
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::Refusal;
-use crate::domain::{Fault, MAX_FACES_PER_USER, MAX_TAGS, UnknownOperation};
+use crate::domain::limits::{MAX_FACES_PER_USER, MAX_IMAGE_SIDE, MAX_TAGS};
+use crate::domain::{Fault, UnknownOperation};
 
-use super::faults::InjectedError;
-use super::validation::Violation;
+use super::injection::InjectedError;
+use super::validation::Violations;
+
+const MIB: usize = 1 << 20;
 
 /// A request that gets no result.
 #[derive(Debug)]
@@ -27,7 +33,7 @@ pub enum Rejection {
         detail: String,
     },
     /// Members that break the model's constraints.
-    Validation(Vec<Violation>),
+    Validation(Violations),
     /// The body is larger than the configured limit.
     BodyTooLarge,
     /// The body did not arrive in time.
@@ -36,13 +42,19 @@ pub enum Rejection {
     Refusal(Refusal),
     /// The operation refused.
     Fault(Fault),
-    /// An error that was asked for, by the rules of [`faults`](super::faults).
+    /// An error that was asked for, by the rules of [`injection`](super::injection).
     Injected(InjectedError),
 }
 
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         Self::Refusal(refusal)
+    }
+}
+
+impl From<Violations> for Rejection {
+    fn from(violations: Violations) -> Self {
+        Self::Validation(violations)
     }
 }
 
@@ -76,7 +88,7 @@ impl Rejection {
             Self::Serialization { text, .. } => framework(StatusCode::BAD_REQUEST, "SerializationException", *text),
             Self::BodyTooLarge => framework(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", None),
             Self::BodyTimeout => framework(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", None),
-            Self::Validation(violations) => {
+            Self::Validation(Violations(violations)) => {
                 let code = "ValidationException";
                 let plural = if violations.len() == 1 { "" } else { "s" };
                 let list = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -92,12 +104,20 @@ impl Rejection {
         }
     }
 
+    /// When it is worth while to try again, where that is known.
+    pub fn again_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fault(Fault::Loading { again_after, .. }) => Some(*again_after),
+            _ => None,
+        }
+    }
+
     /// What the operator needs to know and the client must not see.
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::Fault(fault) => Some(fault.to_string()),
             Self::Serialization { detail, .. } => Some(detail.clone()),
-            Self::Validation(violations) => {
+            Self::Validation(Violations(violations)) => {
                 Some(violations.iter().map(|broken| broken.path.as_str()).collect::<Vec<_>>().join(", "))
             }
             Self::Refusal(refusal) => Some(refusal.reason()),
@@ -184,36 +204,56 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         }
         Fault::InvalidImageFormat(_) => ("InvalidImageFormatException", "Request has invalid image format".to_owned()),
         Fault::ImageTooSmall { .. } => (INVALID, "Request has Invalid Parameters".to_owned()),
-        Fault::ImageTooLarge { width, height } if *width.max(height) > 10_000 => (
+        Fault::ImageTooLarge { width, height } if *width.max(height) > MAX_IMAGE_SIDE => (
             "ImageTooLargeException",
-            format!("Input image dimensions {width} x {height} exceed maximum dimension size of 10000 pixels"),
+            format!(
+                "Input image dimensions {width} x {height} exceed maximum dimension size of {MAX_IMAGE_SIDE} pixels"
+            ),
         ),
         Fault::ImageTooLarge { .. } => ("ImageTooLargeException", "Image size is too large.".to_owned()),
         Fault::InvalidPaginationToken => ("InvalidPaginationTokenException", "Invalid Token".to_owned()),
         Fault::TooManyTags => {
             ("ServiceQuotaExceededException", format!("A resource cannot have more than {MAX_TAGS} tags"))
         }
-        Fault::Overloaded(_) | Fault::Unavailable { .. } => ("ThrottlingException", "Service Unavailable".to_owned()),
+        Fault::Overloaded(_) | Fault::Loading { .. } | Fault::Unavailable { .. } => {
+            ("ThrottlingException", "Service Unavailable".to_owned())
+        }
+        Fault::GalleryTooLarge { collection, needs, limit } => (
+            INVALID,
+            format!(
+                "The collection id: {collection} needs about {} MiB of memory to be searched, and the server may use {} MiB for that: \
+                 raise --max-memory (REKOLLECT_MAX_MEMORY)",
+                needs.div_ceil(MIB),
+                limit / MIB
+            ),
+        ),
         Fault::Internal { .. } => ("InternalServerError", "Internal server error".to_owned()),
     };
     let status = match fault {
-        Fault::Overloaded(_) | Fault::Unavailable { .. } | Fault::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::Overloaded(_) | Fault::Loading { .. } | Fault::Unavailable { .. } | Fault::Internal { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         _ => StatusCode::BAD_REQUEST,
     };
     (status, code, text)
 }
 
+/// What the service's front answers to anything that is not its protocol.
+pub async fn unroutable() -> Response {
+    let body = "<MissingAuthenticationTokenException>\n  <Message>Missing Authentication Token</Message>\n</MissingAuthenticationTokenException>\n";
+    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::validation::Violation;
     use super::*;
     use crate::domain::Constraint;
 
     #[test]
     fn an_internal_failure_tells_the_log_and_not_the_client() {
-        let rejection = Rejection::Fault(Fault::Internal {
-            context: "storing faces",
-            source: "relation \"faces\" of /var/db".into(),
-        });
+        let fault = Fault::internal("storing faces")("relation \"faces\" of /var/db");
+        let rejection = Rejection::Fault(fault);
         let reply = rejection.reply();
         assert_eq!((reply.status.as_u16(), reply.code), (500, "InternalServerError"));
         assert_eq!(reply.body["Message"], "Internal server error");
@@ -229,7 +269,7 @@ mod tests {
             constraint: Constraint::NotNull.to_string(),
         };
         assert_eq!(
-            Rejection::Validation(vec![violation(None), violation(Some("x"))]).reply().body["message"],
+            Rejection::from(Violations(vec![violation(None), violation(Some("x"))])).reply().body["message"],
             "2 validation errors detected: Value null at 'collectionId' failed to satisfy constraint: Member must not be null; \
              Value 'x' at 'collectionId' failed to satisfy constraint: Member must not be null"
         );

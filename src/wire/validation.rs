@@ -4,8 +4,6 @@ use std::fmt;
 
 use crate::domain::Constraint;
 
-use super::errors::Rejection;
-
 /// Of a value that breaks a rule so many bytes are sent back: the longest legal value, an ARN, has 2048.
 const LONGEST_VALUE: usize = 2048;
 
@@ -29,6 +27,10 @@ impl fmt::Display for Violation {
         write!(f, " at '{}' failed to satisfy constraint: {}", self.path, self.constraint)
     }
 }
+
+/// Every member of a request that breaks a rule.
+#[derive(Debug)]
+pub struct Violations(pub Vec<Violation>);
 
 /// Collects the violations of one request.
 #[derive(Default)]
@@ -121,11 +123,11 @@ impl Checks {
         self.0.push(Violation { path: path.to_owned(), value, constraint });
     }
 
-    /// The parsed members, unless a rule was broken. `None` stands for a member that was reported.
-    pub fn finish<T>(self, parsed: Option<T>) -> Result<T, Rejection> {
+    /// The parsed members, or every rule that was broken. `None` stands for a member that was reported.
+    pub fn finish<T>(self, parsed: Option<T>) -> Result<T, Violations> {
         match parsed {
             Some(parsed) if self.0.is_empty() => Ok(parsed),
-            _ => Err(Rejection::Validation(self.0)),
+            _ => Err(Violations(self.0)),
         }
     }
 }
@@ -168,7 +170,7 @@ mod tests {
         let mut checks = Checks::default();
         let required = checks.required("maxFaces", None, whole_number(1, 9));
         assert_eq!(checks.optional("maxFaces", None, whole_number(1, 9)), None);
-        let Err(Rejection::Validation(violations)) = checks.finish(required) else { panic!() };
+        let Err(Violations(violations)) = checks.finish(required) else { panic!() };
         assert_eq!(
             violations.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["Value null at 'maxFaces' failed to satisfy constraint: Member must not be null"]
@@ -194,7 +196,7 @@ mod tests {
             &[Constraint::OneOf(&["A", "B"])],
             one_of(&["A", "B"], &[1, 2]),
         );
-        let Err(Rejection::Validation(violations)) = checks.finish(parsed) else { panic!() };
+        let Err(Violations(violations)) = checks.finish(parsed) else { panic!() };
         assert_eq!(
             violations[0].to_string(),
             "Value '[A, C]' at 'attributes' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [A, B]]"

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pg8000.native
@@ -28,18 +29,18 @@ class Databases:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, statement):
-        connection = self.connect()
-        try:
+        with self.connection() as connection:
             return connection.run(statement)
-        finally:
-            connection.close()
 
-    def connect(self):
+    def connection(self):
+        """A connection to the database of the URL; a context that closes it."""
         address = urlsplit(self.url)
-        return pg8000.native.Connection(
-            address.username or "postgres",
-            host=address.hostname,
-            port=address.port or 5432,
-            database=address.path.lstrip("/") or "postgres",
-            password=address.password,
+        return closing(
+            pg8000.native.Connection(
+                address.username or "postgres",
+                host=address.hostname,
+                port=address.port or 5432,
+                database=address.path.lstrip("/") or "postgres",
+                password=address.password,
+            )
         )

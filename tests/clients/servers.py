@@ -4,6 +4,7 @@ import os
 import re
 import select
 import subprocess
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -17,24 +18,30 @@ BINARY = Path(os.environ.get("REKOLLECT_BIN", ROOT / "target/release/rekollect")
 MODELS = Path(os.environ.get("REKOLLECT_MODELS_DIR", ROOT / "models")).absolute()
 REGION = "us-east-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+# Threads may share a client, but not make two at once.
+MAKING_A_CLIENT = threading.Lock()
 READY = re.compile(r"rekollect ready: (http://\S+)")
 
 # The servers are on this machine: what a proxy of its owner answers is not theirs.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"
 
 
-def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"]), token=None):
+def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"]), token=None, patience=60):
     """A boto3 client of the server, with a key (its id and its secret). A retry would hide a server that fails now and then, so there
-    is none; and the server is asked even what botocore would refuse by itself."""
-    return boto3.client(
-        "rekognition",
-        region_name=REGION,
-        endpoint_url=url,
-        aws_access_key_id=key[0],
-        aws_secret_access_key=key[1],
-        aws_session_token=token,
-        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, max_pool_connections=32),
+    is none; and the server is asked even what botocore would refuse by itself. It waits so many seconds for an answer."""
+    config = Config(
+        retries={"total_max_attempts": 1}, parameter_validation=False, max_pool_connections=32, read_timeout=patience
     )
+    with MAKING_A_CLIENT:
+        return boto3.client(
+            "rekognition",
+            region_name=REGION,
+            endpoint_url=url,
+            aws_access_key_id=key[0],
+            aws_secret_access_key=key[1],
+            aws_session_token=token,
+            config=config,
+        )
 
 
 class Server:

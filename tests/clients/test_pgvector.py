@@ -10,6 +10,7 @@ import pytest
 from databases import Databases
 from servers import BINARY, MODELS, ROOT, Server
 from test_boto3 import face_ids, index
+from test_callers_leave import call_and_leave
 
 sys.path.insert(0, str(ROOT / "tests"))
 import postgres  # noqa: E402
@@ -125,6 +126,27 @@ def test_an_old_pgvector_is_refused_with_the_version_that_is_needed(tmp_path, ow
         pass
 
 
+def test_callers_that_leave_a_copy_do_not_take_every_connection(tmp_path, own, photo):
+    """A copy that waits for another server goes on without its callers, and there is one of it, however many came and went."""
+    url, execute = own
+    with Server(tmp_path, database_url=url, env=PGVECTOR, args=("--database-connections", "4")) as server:
+        server.client.create_collection(CollectionId="people")
+        (face,) = face_ids(index(server.client, "people", photo("obama.jpg"), "obama"))
+        server.client.search_faces(CollectionId="people", FaceId=face)
+        index(server.client, "people", photo("biden.jpg"), "biden")
+        with Databases(url).connection() as other:
+            other.run("BEGIN")
+            other.run("SELECT * FROM vector_images FOR UPDATE")
+            for _ in range(6):
+                call_and_leave(server, "SearchFaces", CollectionId="people", FaceId=face)
+            (busy,) = other.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+            assert busy == [1], "each caller left a copy behind"
+            for _ in range(3):
+                assert server.client.list_collections()["CollectionIds"] == ["people"]
+            other.run("ROLLBACK")
+        assert len(server.client.search_faces(CollectionId="people", FaceId=face, FaceMatchThreshold=0)["FaceMatches"]) == 1
+
+
 def test_one_connection_is_refused_by_the_name_of_its_setting(tmp_path, own):
     said = refusal(tmp_path, own[0], "--database-connections", "1")
     assert "REKOLLECT_DATABASE_CONNECTIONS" in said and "2 or more" in said, said
@@ -187,16 +209,15 @@ def test_a_search_and_a_deletion_of_its_collection_do_not_wait_for_each_other(tm
         assert answers(server.client, "people", obama) == []
         index(server.client, "people", photo("biden.jpg"), "biden")
         # What a deletion does: the collection's row first, and then what belongs to it.
-        deletion = Databases(url).connect()
-        deletion.run("SET lock_timeout = '200ms'")
-        deletion.run("BEGIN")
-        deletion.run("SELECT 1 FROM collections FOR UPDATE")
-        search = pool.submit(answers, server.client, "people", obama)
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        until(lambda: execute(waiting) == [[1]])
-        assert deletion.run("SELECT revision FROM vector_images FOR UPDATE") == [[1]]
-        deletion.run("COMMIT")
-        deletion.close()
+        with Databases(url).connection() as deletion:
+            deletion.run("SET lock_timeout = '200ms'")
+            deletion.run("BEGIN")
+            deletion.run("SELECT 1 FROM collections FOR UPDATE")
+            search = pool.submit(answers, server.client, "people", obama)
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            until(lambda: execute(waiting) == [[1]])
+            assert deletion.run("SELECT revision FROM vector_images FOR UPDATE") == [[1]]
+            deletion.run("COMMIT")
         assert len(search.result()) == 1
 
 

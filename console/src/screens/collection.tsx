@@ -7,14 +7,7 @@ import type { Reply } from "../operations";
 import { to, type Route } from "../router";
 import { Busy, ErrorNote, Heading, useTask } from "../ui/basics";
 import { Lazy, type Loader } from "../ui/lazy";
-
-export interface Section {
-  collection: string;
-  arn: string;
-  route: Route;
-  /** Has the counts above read again. */
-  onChange: () => void;
-}
+import type { Section } from "./section";
 
 const SECTIONS: Record<string, [string, Loader<Section>]> = {
   index: ["Index", () => import("./index-photos")],

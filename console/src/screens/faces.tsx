@@ -8,7 +8,7 @@ import { to } from "../router";
 import { Busy, Confirm, Dialog, Empty, ErrorNote, Field, Heading, Live, useShown, useTask } from "../ui/basics";
 import { FaceOf } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
-import type { Section } from "./collection";
+import type { Section } from "./section";
 
 const SIZE = 50;
 const FETCHED = 500;

@@ -10,7 +10,7 @@ import { Empty, ErrorNote, Field, Heading, Live, Pager, Select, wholeNumber } fr
 import { FaceFacts } from "../ui/face";
 import { Crop, Photo, type Mark } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
-import type { Section } from "./collection";
+import type { Section } from "./section";
 
 const SIZE = 50;
 

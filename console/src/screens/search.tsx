@@ -10,7 +10,7 @@ import { Bar, Busy, Empty, ErrorNote, Field, Heading, Live, Select, Threshold, u
 import { DropZone } from "../ui/dropzone";
 import { FaceOf, Photo, type Mark } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
-import type { Section } from "./collection";
+import type { Section } from "./section";
 
 type Subject = { kind: "photo"; file: File } | { kind: "face" | "user"; id: string };
 type Filter = "NONE" | "AUTO" | "LOW" | "MEDIUM" | "HIGH";

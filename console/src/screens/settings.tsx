@@ -7,7 +7,7 @@ import { go, to } from "../router";
 import { Busy, Confirm, ErrorNote, Heading, Live, useTask } from "../ui/basics";
 import { Copy, Snippet } from "../ui/snippet";
 import { TagFields, tagsOf, type TagRow } from "../ui/tags";
-import type { Section } from "./collection";
+import type { Section } from "./section";
 
 export default function Settings({ collection, arn }: Section) {
   return (

@@ -1,6 +1,9 @@
 //! The header form: `Authorization: AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`.
 
-use super::{ALGORITHM, Malformed};
+use super::errors::Malformed;
+
+/// The one algorithm.
+pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The three parts of an `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What a signature's `Credential` says: whose key, and the day, region and service that the key was derived for.
 
-use super::Malformed;
+use super::errors::Malformed;
 
 /// `<access key id>/<day>/<region>/<service>/aws4_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 mod authorization;
 mod credential;
 mod date;
+mod errors;
 mod presigned;
 mod query;
 #[cfg(test)]
@@ -18,18 +19,16 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::Duration;
 
-use authorization::Authorization;
+use authorization::{ALGORITHM, Authorization};
 pub use credential::Credential;
 pub use date::AmzDate;
+pub use errors::{Malformed, Untrue};
 use presigned::Presigned;
 use query::Query;
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 /// How far the clocks of client and server may be apart. Five minutes, not the fifteen of other services.
 const SKEW_MINUTES: i64 = 5;
-/// Enough for every text and an `Authorization` header of the longest key.
-const LONGEST_TEXT: usize = 2048;
 
 /// What a signature may cover of a request, but for its body.
 pub struct SignedRequest<'a> {
@@ -37,42 +36,6 @@ pub struct SignedRequest<'a> {
     path: &'a str,
     query: Query<'a>,
     headers: Vec<(&'a str, &'a [u8])>,
-}
-
-/// A signature that cannot be read; the text says why.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Malformed(String);
-
-/// A signature that is read and not true; the text says why.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Untrue(String);
-
-impl Malformed {
-    fn new(text: impl Into<String>) -> Self {
-        Self(cut(text.into()))
-    }
-
-    /// Why, for the client.
-    pub fn into_text(self) -> String {
-        self.0
-    }
-}
-
-impl Untrue {
-    fn new(text: impl Into<String>) -> Self {
-        Self(cut(text.into()))
-    }
-
-    /// Why, for the client.
-    pub fn into_text(self) -> String {
-        self.0
-    }
-}
-
-/// Texts repeat what was sent, in bounds.
-fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
-    text
 }
 
 impl<'a> SignedRequest<'a> {

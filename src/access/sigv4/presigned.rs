@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
+use super::authorization::ALGORITHM;
+use super::errors::Malformed;
 use super::query::Query;
-use super::{ALGORITHM, Malformed};
 
 /// A presigned URL lives for a week at most.
 const LONGEST_LIFE_S: u32 = 604_800;

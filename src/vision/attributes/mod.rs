@@ -12,8 +12,8 @@ use crate::domain::{Attribute, AttributeSet, Judgement, Landmark, LandmarkType, 
 
 use super::decode::Photo;
 use super::pack::VerifiedAttributes;
-use super::pipeline::DetectedFace;
 use super::runtime::{Runtime, RuntimeError};
+use super::scene::DetectedFace;
 
 use looks::Looks;
 use mesh::{FaceMesh, Mesher, Place};

@@ -2,22 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::limits::{DEFAULT_ASSOCIATION_THRESHOLD, DEFAULT_THRESHOLD, MAX_FACES_PER_ASSOCIATION, MAX_USERS};
 use crate::domain::{self, ClientRequestToken, CollectionId, FaceId, Percent, QualityFilter, UserId};
 use crate::operations::{self, UserProbe};
-use crate::wire::errors::Rejection;
-use crate::wire::validation::{Checks, whole_number};
+use crate::wire::validation::{Checks, Violations, whole_number};
 
-use super::{
-    FaceDetail, Float, Image, Input, Object, Subject, Threshold, collection_id, image, page_of, quality_filter,
-    threshold_or,
-};
-
-/// The most users of a page or of a search; also what a caller gets who names no number.
-const MOST_USERS: i32 = 500;
-/// The most faces of one association.
-const MOST_FACES: usize = 100;
-/// The service's default threshold of an association.
-const ASSOCIATION_THRESHOLD: f32 = 75.0;
+use super::common::{Input, Subject, collection_id, page_of, threshold_or};
+use super::face_detail::FaceDetail;
+use super::images::{Image, image};
+use super::names::quality_filter;
+use super::values::{Float, Object, Threshold};
 
 fn user_id(checks: &mut Checks, id: Option<String>) -> Option<UserId> {
     checks.required("userId", id, UserId::try_from)
@@ -28,11 +22,11 @@ fn token(checks: &mut Checks, token: Option<String>) -> Option<ClientRequestToke
 }
 
 fn face_ids(checks: &mut Checks, ids: Option<Vec<String>>) -> Option<Vec<FaceId>> {
-    checks.required_list("faceIds", ids, (1, MOST_FACES), FaceId::RULES, FaceId::try_from)
+    checks.required_list("faceIds", ids, (1, MAX_FACES_PER_ASSOCIATION), FaceId::RULES, FaceId::try_from)
 }
 
 fn max_users(checks: &mut Checks, max: Option<i32>) -> u32 {
-    checks.optional("maxUsers", max, whole_number(1, MOST_USERS)).unwrap_or(MOST_USERS as u32)
+    checks.optional("maxUsers", max, whole_number(1, MAX_USERS as i32)).unwrap_or(MAX_USERS)
 }
 
 /// CreateUser's and DeleteUser's request.
@@ -47,165 +41,13 @@ pub struct UserRequest {
 impl Input for UserRequest {
     type Command = operations::UserRequest;
 
-    fn parse(self) -> Result<Self::Command, Rejection> {
+    fn parse(self) -> Result<Self::Command, Violations> {
         let mut checks = Checks::default();
         let collection_id = collection_id(&mut checks, self.collection_id);
         let user_id = user_id(&mut checks, self.user_id);
         let token = token(&mut checks, self.client_request_token);
         let (collection_id, user_id) = checks.finish(collection_id.zip(user_id))?;
         Ok(operations::UserRequest { collection_id, user_id, token })
-    }
-
-    fn subject(command: &Self::Command) -> Subject<'_> {
-        Subject::Collection(&command.collection_id)
-    }
-}
-
-/// ListUsers' request.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ListUsersRequest {
-    collection_id: Option<String>,
-    max_results: Option<i32>,
-    next_token: Option<String>,
-}
-
-impl Input for ListUsersRequest {
-    type Command = (CollectionId, operations::PageRequest);
-
-    fn parse(self) -> Result<Self::Command, Rejection> {
-        let mut checks = Checks::default();
-        let collection_id = collection_id(&mut checks, self.collection_id);
-        let mut page = page_of(&mut checks, self.max_results, self.next_token, (1, MOST_USERS));
-        page.max_results.get_or_insert(MOST_USERS as u32);
-        checks.finish(collection_id.zip(Some(page)))
-    }
-
-    fn subject(command: &Self::Command) -> Subject<'_> {
-        Subject::Collection(&command.0)
-    }
-}
-
-/// AssociateFaces' request.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct AssociateFacesRequest {
-    collection_id: Option<String>,
-    user_id: Option<String>,
-    face_ids: Option<Vec<String>>,
-    user_match_threshold: Option<Threshold>,
-    client_request_token: Option<String>,
-}
-
-impl Input for AssociateFacesRequest {
-    type Command = (operations::UserRequest, Vec<FaceId>, Percent);
-
-    fn parse(self) -> Result<Self::Command, Rejection> {
-        let mut checks = Checks::default();
-        let collection_id = collection_id(&mut checks, self.collection_id);
-        let user_id = user_id(&mut checks, self.user_id);
-        let face_ids = face_ids(&mut checks, self.face_ids);
-        let threshold =
-            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, ASSOCIATION_THRESHOLD);
-        let token = token(&mut checks, self.client_request_token);
-        let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
-        Ok((operations::UserRequest { collection_id, user_id, token }, face_ids, threshold))
-    }
-
-    fn subject(command: &Self::Command) -> Subject<'_> {
-        Subject::Collection(&command.0.collection_id)
-    }
-}
-
-/// DisassociateFaces' request.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DisassociateFacesRequest {
-    collection_id: Option<String>,
-    user_id: Option<String>,
-    face_ids: Option<Vec<String>>,
-    client_request_token: Option<String>,
-}
-
-impl Input for DisassociateFacesRequest {
-    type Command = (operations::UserRequest, Vec<FaceId>);
-
-    fn parse(self) -> Result<Self::Command, Rejection> {
-        let mut checks = Checks::default();
-        let collection_id = collection_id(&mut checks, self.collection_id);
-        let user_id = user_id(&mut checks, self.user_id);
-        let face_ids = face_ids(&mut checks, self.face_ids);
-        let token = token(&mut checks, self.client_request_token);
-        let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
-        Ok((operations::UserRequest { collection_id, user_id, token }, face_ids))
-    }
-
-    fn subject(command: &Self::Command) -> Subject<'_> {
-        Subject::Collection(&command.0.collection_id)
-    }
-}
-
-/// SearchUsers' request.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct SearchUsersRequest {
-    collection_id: Option<String>,
-    user_id: Option<String>,
-    face_id: Option<String>,
-    user_match_threshold: Option<Threshold>,
-    max_users: Option<i32>,
-}
-
-impl Input for SearchUsersRequest {
-    type Command = operations::SearchUsers;
-
-    fn parse(self) -> Result<Self::Command, Rejection> {
-        let mut checks = Checks::default();
-        let collection_id = collection_id(&mut checks, self.collection_id);
-        let user_id = checks.optional("userId", self.user_id, UserId::try_from);
-        let face_id = checks.optional("faceId", self.face_id, FaceId::try_from);
-        let threshold =
-            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, super::DEFAULT_THRESHOLD);
-        let max_users = max_users(&mut checks, self.max_users);
-        let collection_id = checks.finish(collection_id)?;
-        let probe = match (user_id, face_id) {
-            (Some(id), None) => Some(UserProbe::User(id)),
-            (None, Some(id)) => Some(UserProbe::Face(id)),
-            // Which the operation will refuse.
-            (Some(_), Some(_)) | (None, None) => None,
-        };
-        Ok(operations::SearchUsers { collection_id, probe, max_users, threshold })
-    }
-
-    fn subject(command: &Self::Command) -> Subject<'_> {
-        Subject::Collection(&command.collection_id)
-    }
-}
-
-/// SearchUsersByImage's request.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct SearchUsersByImageRequest {
-    collection_id: Option<String>,
-    image: Option<Object<Image>>,
-    user_match_threshold: Option<Threshold>,
-    max_users: Option<i32>,
-    quality_filter: Option<String>,
-}
-
-impl Input for SearchUsersByImageRequest {
-    type Command = operations::SearchUsersByImage;
-
-    fn parse(self) -> Result<Self::Command, Rejection> {
-        let mut checks = Checks::default();
-        let collection_id = collection_id(&mut checks, self.collection_id);
-        let image = image(&mut checks, "image", self.image);
-        let threshold =
-            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, super::DEFAULT_THRESHOLD);
-        let max_users = max_users(&mut checks, self.max_users);
-        let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
-        let (collection_id, image) = checks.finish(collection_id.zip(image))?;
-        Ok(operations::SearchUsersByImage { collection_id, image, max_users, threshold, quality_filter })
     }
 
     fn subject(command: &Self::Command) -> Subject<'_> {
@@ -223,6 +65,31 @@ struct User {
 impl From<domain::User> for User {
     fn from(user: domain::User) -> Self {
         Self { user_status: user.status(), user_id: user.id.to_string() }
+    }
+}
+
+/// ListUsers' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListUsersRequest {
+    collection_id: Option<String>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+
+impl Input for ListUsersRequest {
+    type Command = (CollectionId, operations::PageRequest);
+
+    fn parse(self) -> Result<Self::Command, Violations> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let mut page = page_of(&mut checks, self.max_results, self.next_token, (1, MAX_USERS as i32));
+        page.max_results.get_or_insert(MAX_USERS);
+        checks.finish(collection_id.zip(Some(page)))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0)
     }
 }
 
@@ -281,6 +148,37 @@ fn unsuccessful(outcome: &operations::Association) -> Vec<UnsuccessfulFace> {
     not_found.chain(of_others).chain(unlike).collect()
 }
 
+/// AssociateFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AssociateFacesRequest {
+    collection_id: Option<String>,
+    user_id: Option<String>,
+    face_ids: Option<Vec<String>>,
+    user_match_threshold: Option<Threshold>,
+    client_request_token: Option<String>,
+}
+
+impl Input for AssociateFacesRequest {
+    type Command = (operations::UserRequest, Vec<FaceId>, Percent);
+
+    fn parse(self) -> Result<Self::Command, Violations> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let user_id = user_id(&mut checks, self.user_id);
+        let face_ids = face_ids(&mut checks, self.face_ids);
+        let threshold =
+            threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, DEFAULT_ASSOCIATION_THRESHOLD);
+        let token = token(&mut checks, self.client_request_token);
+        let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
+        Ok((operations::UserRequest { collection_id, user_id, token }, face_ids, threshold))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0.collection_id)
+    }
+}
+
 /// AssociateFaces' reply.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -297,6 +195,34 @@ impl From<operations::Association> for AssociateFacesResponse {
             user_status: outcome.user.status(),
             associated_faces: outcome.changed.into_iter().map(FaceReference::from).collect(),
         }
+    }
+}
+
+/// DisassociateFaces' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DisassociateFacesRequest {
+    collection_id: Option<String>,
+    user_id: Option<String>,
+    face_ids: Option<Vec<String>>,
+    client_request_token: Option<String>,
+}
+
+impl Input for DisassociateFacesRequest {
+    type Command = (operations::UserRequest, Vec<FaceId>);
+
+    fn parse(self) -> Result<Self::Command, Violations> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let user_id = user_id(&mut checks, self.user_id);
+        let face_ids = face_ids(&mut checks, self.face_ids);
+        let token = token(&mut checks, self.client_request_token);
+        let ((collection_id, user_id), face_ids) = checks.finish(collection_id.zip(user_id).zip(face_ids))?;
+        Ok((operations::UserRequest { collection_id, user_id, token }, face_ids))
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.0.collection_id)
     }
 }
 
@@ -332,6 +258,42 @@ fn user_matches(matches: Vec<(Percent, domain::User)>) -> Vec<UserMatch> {
     matches.into_iter().map(found).collect()
 }
 
+/// SearchUsers' request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchUsersRequest {
+    collection_id: Option<String>,
+    user_id: Option<String>,
+    face_id: Option<String>,
+    user_match_threshold: Option<Threshold>,
+    max_users: Option<i32>,
+}
+
+impl Input for SearchUsersRequest {
+    type Command = operations::SearchUsers;
+
+    fn parse(self) -> Result<Self::Command, Violations> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let user_id = checks.optional("userId", self.user_id, UserId::try_from);
+        let face_id = checks.optional("faceId", self.face_id, FaceId::try_from);
+        let threshold = threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, DEFAULT_THRESHOLD);
+        let max_users = max_users(&mut checks, self.max_users);
+        let collection_id = checks.finish(collection_id)?;
+        let probe = match (user_id, face_id) {
+            (Some(id), None) => Some(UserProbe::User(id)),
+            (None, Some(id)) => Some(UserProbe::Face(id)),
+            // Which the operation will refuse.
+            (Some(_), Some(_)) | (None, None) => None,
+        };
+        Ok(operations::SearchUsers { collection_id, probe, max_users, threshold })
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct SearchedUser {
@@ -362,6 +324,36 @@ impl From<operations::UserSearch> for SearchUsersResponse {
             searched_face,
             searched_user,
         }
+    }
+}
+
+/// SearchUsersByImage's request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SearchUsersByImageRequest {
+    collection_id: Option<String>,
+    image: Option<Object<Image>>,
+    user_match_threshold: Option<Threshold>,
+    max_users: Option<i32>,
+    quality_filter: Option<String>,
+}
+
+impl Input for SearchUsersByImageRequest {
+    type Command = operations::SearchUsersByImage;
+
+    fn parse(self) -> Result<Self::Command, Violations> {
+        let mut checks = Checks::default();
+        let collection_id = collection_id(&mut checks, self.collection_id);
+        let image = image(&mut checks, "image", self.image);
+        let threshold = threshold_or(&mut checks, "userMatchThreshold", self.user_match_threshold, DEFAULT_THRESHOLD);
+        let max_users = max_users(&mut checks, self.max_users);
+        let quality_filter = quality_filter(&mut checks, self.quality_filter).unwrap_or(QualityFilter::None);
+        let (collection_id, image) = checks.finish(collection_id.zip(image))?;
+        Ok(operations::SearchUsersByImage { collection_id, image, max_users, threshold, quality_filter })
+    }
+
+    fn subject(command: &Self::Command) -> Subject<'_> {
+        Subject::Collection(&command.collection_id)
     }
 }
 

@@ -13,11 +13,10 @@ mod users;
 use std::ops::Deref;
 use std::time::Duration;
 
-use rekollect::config::StorePlace;
 use rekollect::domain::{
     AccountId, BoundingBox, CollectionId, Face, FaceId, ImageId, IndexedFace, ModelVersion, Percent, Tags, UserId,
 };
-use rekollect::store::{Collection, Limits, Store};
+use rekollect::store::{Collection, Limits, Store, StorePlace};
 
 use crate::support::{self, new_database};
 

@@ -1,8 +1,8 @@
 //! What galleries learn of deletions, and for how long.
 
 use rekollect::domain::Fault;
-use rekollect::search::{Engine, Member, Probe, Query};
-use rekollect::store::{Reassignment, UserKey};
+use rekollect::search::{Budget, Index, Indexes, Member, Probe, Query};
+use rekollect::store::Reassignment;
 
 use super::*;
 
@@ -26,11 +26,16 @@ async fn delete(store: &Opened, collection: &Collection, numbers: std::ops::Rang
     }
 }
 
+/// The indexes of a server.
+fn indexes(store: &Store) -> Indexes {
+    Indexes::in_memory(store, Duration::from_secs(60), &Budget::new(None), 2)
+}
+
 /// Everything that a gallery has.
-async fn all<Id: Member>(engine: &Engine<Id>, store: &Opened) -> Vec<Id> {
+async fn all<Id: Member>(index: &Index<Id>, store: &Opened) -> Vec<Id> {
     let collection = store.read("people").await;
     let query = Query { probe: Probe::Embedding(vec![1.0, 0.0]), min_cosine: -1.0, limit: 100_000 };
-    let found: Result<_, Fault> = engine.nearest(store, &collection, query).await;
+    let found: Result<_, Fault> = index.nearest(&collection, query).await;
     let mut ids: Vec<Id> = found.unwrap().unwrap().into_iter().map(|neighbour| neighbour.id).collect();
     ids.sort_unstable();
     ids
@@ -68,28 +73,27 @@ on_both_databases! {
     a_gallery_that_slept_while_tombstones_went_answers_exactly(store) {
         let people = store.made("people").await;
         let twin = Opened { store: store.twin().await, place: store.place.clone(), _data: tempfile::tempdir().unwrap() };
-        let (awake, asleep, elsewhere) = (Engine::<FaceId>::memory(), Engine::<FaceId>::memory(), Engine::<FaceId>::memory());
+        let (awake, asleep, elsewhere) = (indexes(store), indexes(store), indexes(&twin));
         insert(store, &people, 0..13_000).await;
-        assert_eq!(all(&asleep, store).await.len(), 13_000);
-        assert_eq!(all(&elsewhere, &twin).await.len(), 13_000);
-        let users = Engine::<UserKey>::memory();
+        assert_eq!(all(&asleep.faces, store).await.len(), 13_000);
+        assert_eq!(all(&elsewhere.faces, &twin).await.len(), 13_000);
         for name in ["anna", "berta"] {
             store.create_user(&people, &user(name), None, NO_QUOTA).await.unwrap();
             let face = face_id(if name == "anna" { 12_998 } else { 12_999 });
             store.reassign_faces(&people, &user(name), vec![face], Reassignment::Give { min_cosine: -1.0 }, None).await.unwrap();
         }
         let berta = store.user(&people, &user("berta")).await.unwrap();
-        assert_eq!(all(&users, store).await.len(), 2);
+        assert_eq!(all(&asleep.users, store).await.len(), 2);
         store.delete_user(&people, &user("anna"), None).await.unwrap();
         for first in (0..12_600).step_by(700) {
             delete(store, &people, first..first + 700).await;
-            assert_eq!(all(&awake, store).await.len() as u64, 13_000 - 700 - first);
+            assert_eq!(all(&awake.faces, store).await.len() as u64, 13_000 - 700 - first);
         }
         assert!(store.number(COUNT).await < 12_000, "tombstones went, or this shows nothing");
         let left = face_ids(12_600..13_000);
-        assert_eq!(all(&asleep, store).await, left);
-        assert_eq!(all(&elsewhere, &twin).await, left);
-        assert_eq!(all(&awake, store).await, left);
-        assert_eq!(all(&users, store).await, [berta]);
+        assert_eq!(all(&asleep.faces, store).await, left);
+        assert_eq!(all(&elsewhere.faces, &twin).await, left);
+        assert_eq!(all(&awake.faces, store).await, left);
+        assert_eq!(all(&asleep.users, store).await, [berta]);
     }
 }

@@ -66,7 +66,7 @@ impl InjectedError {
 
 /// The rules of a server, in the order in which they were added.
 #[derive(Default)]
-pub struct Faults(Mutex<Vec<Rule>>);
+pub struct Injector(Mutex<Vec<Rule>>);
 
 struct Rule {
     /// Absent: every operation.
@@ -110,7 +110,7 @@ pub struct RuleState {
     probability: Option<f64>,
 }
 
-impl Faults {
+impl Injector {
     /// Adds a rule behind the others; the error says what is wrong with it.
     pub fn add(&self, text: RuleText) -> Result<(), String> {
         let rule = Rule::parse(text)?;
@@ -202,37 +202,37 @@ impl Rule {
 mod tests {
     use super::*;
 
-    fn faults(rules: &[&str]) -> Faults {
-        let faults = Faults::default();
+    fn injector(rules: &[&str]) -> Injector {
+        let injector = Injector::default();
         for rule in rules {
-            faults.add(serde_json::from_str(rule).unwrap()).unwrap();
+            injector.add(serde_json::from_str(rule).unwrap()).unwrap();
         }
-        faults
+        injector
     }
 
-    fn codes(faults: &Faults, operation: Operation, calls: usize) -> Vec<Option<&'static str>> {
-        (0..calls).map(|_| faults.strike(operation).error.map(InjectedError::code)).collect()
+    fn codes(injector: &Injector, operation: Operation, calls: usize) -> Vec<Option<&'static str>> {
+        (0..calls).map(|_| injector.strike(operation).error.map(InjectedError::code)).collect()
     }
 
     #[test]
     fn a_rule_is_for_its_operation_and_its_calls() {
-        let faults = faults(&[
+        let injector = injector(&[
             r#"{"operation":"ListFaces","error":"ThrottlingException","calls":2}"#,
             r#"{"operation":"*","latency_ms":5}"#,
         ]);
-        assert_eq!(codes(&faults, Operation::IndexFaces, 1), [None]);
-        assert_eq!(faults.strike(Operation::IndexFaces).latency, Duration::from_millis(5));
+        assert_eq!(codes(&injector, Operation::IndexFaces, 1), [None]);
+        assert_eq!(injector.strike(Operation::IndexFaces).latency, Duration::from_millis(5));
         let throttled = Some("ThrottlingException");
-        assert_eq!(codes(&faults, Operation::ListFaces, 3), [throttled, throttled, None]);
-        assert_eq!(faults.list().len(), 1);
-        faults.clear();
-        assert_eq!(faults.strike(Operation::IndexFaces), Effect::default());
+        assert_eq!(codes(&injector, Operation::ListFaces, 3), [throttled, throttled, None]);
+        assert_eq!(injector.list().len(), 1);
+        injector.clear();
+        assert_eq!(injector.strike(Operation::IndexFaces), Effect::default());
     }
 
     #[test]
     fn a_seed_gives_the_same_strikes_again() {
         let rule = r#"{"operation":"*","error":"InternalServerError","probability":0.5,"seed":7}"#;
-        let (first, second) = (faults(&[rule]), faults(&[rule]));
+        let (first, second) = (injector(&[rule]), injector(&[rule]));
         let strikes = codes(&first, Operation::ListFaces, 200);
         assert_eq!(strikes, codes(&second, Operation::ListFaces, 200));
         let struck = strikes.iter().flatten().count();
@@ -249,7 +249,7 @@ mod tests {
             r#"{"operation":"*","latency_ms":1,"probability":2}"#,
             r#"{"operation":"*","latency_ms":600001}"#,
         ] {
-            assert!(Faults::default().add(serde_json::from_str(bad).unwrap()).is_err(), "{bad}");
+            assert!(Injector::default().add(serde_json::from_str(bad).unwrap()).is_err(), "{bad}");
         }
         assert!(serde_json::from_str::<RuleText>(r#"{"operation":"*","latencyms":1}"#).is_err());
     }

@@ -1,0 +1,104 @@
+//! Loading vectors before somebody asks for them.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::domain::{Fault, ModelVersion, Preload};
+use crate::search::Indexes;
+use crate::store::{Collection, Store};
+use crate::task;
+
+/// How long to wait until what failed is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether it is one of those.
+fn is_of(wanted: &Preload, collection: &Collection) -> bool {
+    match wanted {
+        Preload::Every => true,
+        Preload::Named(id) => *id == collection.id,
+    }
+}
+
+/// What is still to be loaded.
+#[derive(Debug, Default)]
+pub struct Preloads {
+    waiting: AtomicUsize,
+}
+
+impl Preloads {
+    /// Notes that there will be something, before it is known how much.
+    pub fn begin(&self) {
+        self.waiting.store(1, Relaxed);
+    }
+
+    /// How many collections are not loaded yet, those that are loading among them.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Loads the vectors of these collections, one after the other, and tries again where the database is away. Stops when the server does.
+    pub async fn load(&self, of: Loadable<'_>, wanted: &[Preload]) {
+        tokio::select! {
+            biased;
+            () = task::ending() => {}
+            () = self.load_all(of, wanted) => {}
+        }
+        self.waiting.store(0, Relaxed);
+    }
+
+    async fn load_all(&self, of: Loadable<'_>, wanted: &[Preload]) {
+        let collections = loop {
+            match of.collections(wanted).await {
+                Ok(collections) => break collections,
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "cannot find what to preload: again in {PAUSE:?}");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        for name in wanted {
+            if let Preload::Named(id) = name
+                && !collections.iter().any(|collection| is_of(name, collection))
+            {
+                tracing::warn!(collection = %id, "there is nothing to preload: no collection of this name and of the server's models");
+            }
+        }
+        self.waiting.store(collections.len(), Relaxed);
+        for collection in &collections {
+            loop {
+                match of.indexes.preload(collection).await {
+                    Ok(()) => break,
+                    // What cannot be or need not be is for the first search to say.
+                    Err(fault @ (Fault::CollectionNotFound(_) | Fault::GalleryTooLarge { .. })) => {
+                        tracing::warn!(collection = %collection.id, error = %fault, "not preloaded");
+                        break;
+                    }
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+            self.waiting.fetch_sub(1, Relaxed);
+        }
+        tracing::info!(collections = collections.len(), "preloaded");
+    }
+}
+
+/// Where there may be something to load, and into what.
+#[derive(Clone, Copy)]
+pub struct Loadable<'a> {
+    /// What has the collections.
+    pub store: &'a Store,
+    /// What takes their vectors.
+    pub indexes: &'a Indexes,
+    /// Of vectors that the server can compare.
+    pub version: &'a ModelVersion,
+}
+
+impl Loadable<'_> {
+    async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
+        let mut collections = self.store.snapshot().await?.collections().await?;
+        collections.retain(|collection| {
+            collection.model_version == *self.version && wanted.iter().any(|name| is_of(name, collection))
+        });
+        Ok(collections)
+    }
+}

@@ -1,0 +1,248 @@
+//! The galleries of one server, of its collections' faces or of their users.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Member, Neighbour, Query, lock};
+use super::budget::{Budget, Share};
+use super::gallery::Gallery;
+use super::loading::{Loading, Progress, Room};
+use crate::domain::{AccountId, CollectionId, Fault};
+use crate::store::{Collection, Store};
+use crate::task;
+
+/// Galleries by their collections' names.
+pub struct Galleries<Id> {
+    by_name: Arc<Mutex<Entries<Id>>>,
+    /// What loading needs.
+    pub(super) store: Store,
+    /// Within what time a gallery has to be up to date, or its search is refused.
+    pub(super) wait: Duration,
+    /// How many load, or catch up, at once.
+    pub(super) room: Arc<Room>,
+    budget: Arc<Budget>,
+    /// The length of their vectors.
+    pub(super) dimensions: usize,
+}
+
+type Entries<Id> = HashMap<(AccountId, CollectionId), Arc<Entry<Id>>>;
+
+/// A gallery, and what happens to it.
+pub struct Entry<Id> {
+    /// The collection's key in the store: a collection that was deleted and made anew under its old name has another one, which is higher.
+    key: i64,
+    /// What searches see. It never changes: another takes its place.
+    pub(super) gallery: ArcSwap<Gallery<Id>>,
+    /// How far loading it is.
+    pub(super) progress: watch::Sender<Progress>,
+    /// Cancelled when the collection is gone.
+    pub(super) gone: CancellationToken,
+    pub(super) share: Share,
+    /// One scan at a time goes over it.
+    scanning: Arc<tokio::sync::Mutex<()>>,
+    waiting: Mutex<Vec<(Query<Id>, Reply<Id>)>>,
+}
+
+type Answer<Id> = Option<Vec<Neighbour<Id>>>;
+type Reply<Id> = oneshot::Sender<Answer<Id>>;
+
+impl<Id: Member> Galleries<Id> {
+    /// None yet.
+    pub fn new(store: Store, wait: Duration, room: Arc<Room>, budget: Arc<Budget>, dimensions: usize) -> Self {
+        Self { by_name: Arc::default(), store, wait, room, budget, dimensions }
+    }
+
+    /// See [`super::super::Index::nearest`].
+    pub async fn nearest(&self, collection: &Collection, query: Query<Id>) -> Result<Answer<Id>, Fault> {
+        let entry = self.entry(collection)?;
+        entry.share.touch();
+        self.up_to_date(&entry, collection).await?;
+        entry.ask(query).await
+    }
+
+    /// See [`super::super::Index::vector`].
+    pub async fn vector(&self, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
+        let entry = self.entry(collection)?;
+        self.up_to_date(&entry, collection).await?;
+        let gallery = entry.gallery.load();
+        Ok(gallery.vector_of(id).map(<[f32]>::to_vec))
+    }
+
+    /// Loads the gallery of a collection, if it is not there, however long that takes.
+    pub async fn preload(&self, collection: &Collection) -> Result<(), Fault> {
+        self.loaded(&self.entry(collection)?, collection).await
+    }
+
+    /// How many vectors there are, and their bytes.
+    pub fn size(&self) -> (usize, usize) {
+        let galleries: Vec<_> = self.all().iter().map(|entry| entry.gallery.load_full()).collect();
+        galleries.iter().fold((0, 0), |(members, bytes), one| (members + one.len(), bytes + one.bytes()))
+    }
+
+    /// What is being loaded.
+    pub fn loading(&self) -> Loading {
+        self.all().iter().map(|entry| entry.progress.borrow().loading()).sum()
+    }
+
+    /// Forgets a collection that does not exist any more.
+    pub fn forget(&self, account: &AccountId, id: &CollectionId) {
+        let gone = lock(&self.by_name).remove(&(account.clone(), id.clone()));
+        gone.into_iter().for_each(Entry::end);
+    }
+
+    fn all(&self) -> Vec<Arc<Entry<Id>>> {
+        lock(&self.by_name).values().cloned().collect()
+    }
+
+    /// The gallery of a collection, empty if there was none. Fails when the collection has been deleted and made anew meanwhile.
+    fn entry(&self, collection: &Collection) -> Result<Arc<Entry<Id>>, Fault> {
+        let mut entries = lock(&self.by_name);
+        let name = (collection.account.clone(), collection.id.clone());
+        match entries.get(&name) {
+            Some(entry) if entry.key == collection.key => return Ok(entry.clone()),
+            Some(entry) if entry.key > collection.key => {
+                return Err(Fault::CollectionNotFound(collection.id.clone()));
+            }
+            _ => {}
+        }
+        let (galleries, key, its_name) = (Arc::downgrade(&self.by_name), collection.key, name.clone());
+        let share = self.budget.share(move || {
+            let Some(galleries) = galleries.upgrade() else { return };
+            let mut entries = lock(&galleries);
+            if entries.get(&its_name).is_some_and(|entry| entry.key == key) {
+                let gone = entries.remove(&its_name);
+                drop(entries);
+                tracing::info!(
+                    key,
+                    "a gallery makes room for another: the next search of its collection loads it again"
+                );
+                task::dispose(gone);
+            }
+        });
+        let entry = Arc::new(Entry::new(collection, share));
+        let old = entries.insert(name, entry.clone());
+        drop(entries);
+        old.into_iter().for_each(Entry::end);
+        Ok(entry)
+    }
+}
+
+impl<Id: Member> Entry<Id> {
+    fn new(collection: &Collection, share: Share) -> Self {
+        Self {
+            key: collection.key,
+            gallery: ArcSwap::from_pointee(Gallery::for_members(0)),
+            progress: watch::Sender::default(),
+            gone: CancellationToken::new(),
+            share,
+            scanning: Arc::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Its collection is gone.
+    fn end(self: Arc<Self>) {
+        self.gone.cancel();
+        task::dispose(self);
+    }
+
+    /// Asks what is there. Questions that come while a scan goes on share the next one.
+    async fn ask(self: Arc<Self>, query: Query<Id>) -> Result<Answer<Id>, Fault> {
+        const CONTEXT: &str = "scanning a gallery";
+        let (reply, mut answer) = oneshot::channel();
+        lock(&self.waiting).push((query, reply));
+        let turn = tokio::select! {
+            biased;
+            answer = &mut answer => return answer.map_err(Fault::internal(CONTEXT)),
+            turn = self.scanning.clone().lock_owned() => turn,
+        };
+        // The scan has the turn, and not its caller, who may go.
+        let scan = move || {
+            self.answer_waiting();
+            drop(turn);
+        };
+        task::on_a_thread(CONTEXT, scan).await?;
+        answer.await.map_err(Fault::internal(CONTEXT))
+    }
+
+    /// Answers every question that waits, in one pass.
+    fn answer_waiting(&self) {
+        let mut waiting = std::mem::take(&mut *lock(&self.waiting));
+        // Whoever went away needs no answer.
+        waiting.retain(|(_, reply)| !reply.is_closed());
+        let (queries, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let answers = self.gallery.load().nearest(&queries);
+        for (answer, reply) in answers.into_iter().zip(replies) {
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Probe;
+    use super::*;
+    use crate::domain::{FaceId, ModelVersion};
+    use crate::store::{Limits, StorePlace};
+
+    fn collection(key: i64) -> Collection {
+        Collection {
+            key,
+            account: "000000000000".parse().unwrap(),
+            id: CollectionId::try_from("people".to_owned()).unwrap(),
+            model_version: ModelVersion::try_from("7.3".to_owned()).unwrap(),
+            created_at_ms: 0,
+            revision: 0,
+            face_count: 0,
+            user_count: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_knows_only_a_deleted_collection_does_not_evict_the_gallery_of_its_successor() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = StorePlace { data_dir: folder.path().to_owned(), database_url: None };
+        let second = Duration::from_secs(1);
+        let store = Store::open(&place, Limits { connections: 1, wait: second, statement: second }).await.unwrap();
+        let galleries = Galleries::<FaceId>::new(store, second, Room::beside(1), Budget::new(None), 16);
+        let old = galleries.entry(&collection(1)).unwrap();
+        let new = galleries.entry(&collection(2)).unwrap();
+        assert!(old.gone.is_cancelled());
+        assert!(matches!(galleries.entry(&collection(1)), Err(Fault::CollectionNotFound(_))));
+        assert!(Arc::ptr_eq(&galleries.entry(&collection(2)).unwrap(), &new) && !new.gone.is_cancelled());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scan_keeps_its_turn_although_its_caller_has_gone() {
+        let entry = Arc::new(Entry::<FaceId>::new(&collection(1), Budget::new(None).share(|| {})));
+        let mut gallery = Gallery::for_members(0);
+        for n in 0..20_000u128 {
+            gallery.insert(FaceId::from_bytes(n.to_be_bytes()), &[1.0, (n % 97) as f32, 2.0, 3.0]).unwrap();
+        }
+        entry.gallery.store(Arc::new(gallery));
+        let query = || Query { probe: Probe::Embedding(vec![1.0, 0.0, 0.0, 0.0]), min_cosine: -1.0, limit: 4096 };
+        let mut others = Vec::new();
+        for _ in 0..400 {
+            let (reply, answer) = oneshot::channel();
+            lock(&entry.waiting).push((query(), reply));
+            others.push(answer);
+        }
+        let mut asking = Box::pin(entry.clone().ask(query()));
+        while entry.scanning.try_lock().is_ok() {
+            let waited = tokio::time::timeout(Duration::from_millis(1), &mut asking).await;
+            assert!(waited.is_err(), "the scan was too short to see");
+        }
+        drop(asking);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(entry.scanning.try_lock().is_err(), "the turn is free while the scan goes on");
+        assert_eq!(entry.clone().ask(query()).await.unwrap().unwrap().len(), 4096);
+        for other in &mut others {
+            assert!(other.try_recv().is_ok(), "a question that shared the scan got no answer");
+        }
+    }
+}

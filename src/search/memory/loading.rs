@@ -1,0 +1,279 @@
+//! How a gallery comes to be what the store says. That is the server's work: a request waits for it, and may stop waiting.
+
+use std::iter::Sum;
+use std::ops::Add;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::super::Member;
+use super::budget::Full;
+use super::galleries::{Entry, Galleries};
+use super::gallery::Gallery;
+use crate::domain::Fault;
+use crate::store::{self, Collection, Store};
+use crate::task;
+
+/// Vectors that go into a gallery at once.
+const AT_ONCE: usize = 256;
+/// A gallery that lacks more vectors takes its turn among those that load, so that it holds up none that only has to catch up.
+const LARGE: usize = 65_536;
+/// The bounds of what a caller is told to wait before it asks again.
+const AGAIN_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How many galleries read from the database at once, of faces and of users together.
+pub struct Room {
+    loads: Semaphore,
+    catch_ups: Semaphore,
+}
+
+impl Room {
+    /// For a store with so many connections: half of them, and a quarter for what takes long, are for others.
+    pub fn beside(connections: u32) -> Arc<Self> {
+        let part = |of: u32| Semaphore::new((connections / of).max(1) as usize);
+        Arc::new(Self { loads: part(4), catch_ups: part(2) })
+    }
+}
+
+/// How far loading one gallery is.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The revision that searches see.
+    revision: i64,
+    /// Whether somebody brings it up to date.
+    at_work: bool,
+    /// What is read, where all of it has to be.
+    whole: Option<Whole>,
+    /// How often that has failed.
+    failures: u64,
+    /// Why it failed last.
+    failure: Option<Fault>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Whole {
+    loaded: usize,
+    of: usize,
+    began: Instant,
+}
+
+/// Galleries that are being loaded, and their vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// How many galleries.
+    pub galleries: usize,
+    /// How many of their vectors are there.
+    pub loaded: usize,
+    /// How many there will be, about.
+    pub of: usize,
+}
+
+impl Add for Loading {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { galleries: self.galleries + other.galleries, loaded: self.loaded + other.loaded, of: self.of + other.of }
+    }
+}
+
+impl Sum for Loading {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Self::add)
+    }
+}
+
+impl Progress {
+    /// What of it is loading.
+    pub fn loading(&self) -> Loading {
+        match self.whole {
+            Some(Whole { loaded, of, .. }) => Loading { galleries: 1, loaded, of },
+            None => Loading::default(),
+        }
+    }
+
+    /// What a caller hears who cannot wait any longer.
+    fn refusal(&self) -> Fault {
+        let Some(Whole { loaded, of, began }) = self.whole else {
+            return Fault::Overloaded("the gallery is not up to date in time");
+        };
+        let rest = of.saturating_sub(loaded) as f64 / loaded.max(1) as f64;
+        let again_after = began.elapsed().mul_f64(rest).clamp(AGAIN_AFTER.0, AGAIN_AFTER.1);
+        Fault::Loading { loaded, of, again_after }
+    }
+}
+
+impl<Id: Member> Galleries<Id> {
+    /// Returns when searches of this gallery see at least every change up to `collection.revision`. Fails with [`Fault::Loading`] when
+    /// that takes too long; loading goes on.
+    pub(super) async fn up_to_date(&self, entry: &Arc<Entry<Id>>, collection: &Collection) -> Result<(), Fault> {
+        match timeout(self.wait, self.loaded(entry, collection)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(entry.progress.borrow().refusal()),
+        }
+    }
+
+    /// As [`Self::up_to_date`], without a time-out.
+    pub(super) async fn loaded(&self, entry: &Arc<Entry<Id>>, collection: &Collection) -> Result<(), Fault> {
+        let mut progress = entry.progress.subscribe();
+        let failures = progress.borrow().failures;
+        loop {
+            // What searches see comes before what is told of it.
+            if entry.gallery.load().revision >= collection.revision {
+                return Ok(());
+            }
+            self.begin(entry, collection);
+            let ended = |now: &Progress| now.revision >= collection.revision || now.failures > failures || !now.at_work;
+            let Ok(now) = progress.wait_for(ended).await.map(|now| now.clone()) else {
+                return Err(Fault::Overloaded("the gallery is gone"));
+            };
+            if now.failures > failures
+                && let Some(fault) = now.failure
+            {
+                return Err(fault);
+            }
+        }
+    }
+
+    /// Sees to it that somebody brings the gallery up to date.
+    fn begin(&self, entry: &Arc<Entry<Id>>, collection: &Collection) {
+        let begins = entry.progress.send_if_modified(|now| !std::mem::replace(&mut now.at_work, true));
+        if !begins {
+            return;
+        }
+        let work = Work {
+            entry: entry.clone(),
+            collection: collection.clone(),
+            store: self.store.clone(),
+            room: self.room.clone(),
+            dimensions: self.dimensions,
+        };
+        task::in_background("loading a gallery", work.run());
+    }
+}
+
+/// Bringing one gallery to the revision of its collection.
+struct Work<Id: Member> {
+    entry: Arc<Entry<Id>>,
+    collection: Collection,
+    store: Store,
+    room: Arc<Room>,
+    dimensions: usize,
+}
+
+impl<Id: Member> Work<Id> {
+    async fn run(self) {
+        // Whatever becomes of it, a panic included: those who wait are told.
+        let told = Told { progress: &self.entry.progress, outcome: None };
+        let outcome = tokio::select! {
+            biased;
+            () = self.entry.gone.cancelled() => Err(Fault::CollectionNotFound(self.collection.id.clone())),
+            () = task::ending() => Err(Fault::Overloaded("the server stops")),
+            outcome = self.catch_up() => outcome.map_err(store::or_unavailable),
+        };
+        if let Err(fault) = &outcome {
+            tracing::warn!(collection = %self.collection.id, error = %fault, "a gallery could not be brought up to date");
+        }
+        self.entry.share.settle(self.entry.gallery.load().bytes());
+        told.tell(outcome.map(|()| self.collection.revision));
+    }
+
+    async fn catch_up(&self) -> Result<(), Fault> {
+        let there = Gallery::clone(&self.entry.gallery.load());
+        if there.len() > 0 && self.complete(there).await? {
+            return Ok(());
+        }
+        self.complete(Gallery::for_members(0)).await.map(drop)
+    }
+
+    /// Reads what a gallery lacks, and shows it to searches. False when what it has is of no use, since the store has forgotten deletions
+    /// that it does not know of.
+    async fn complete(&self, mut gallery: Gallery<Id>) -> Result<bool, Fault> {
+        let Self { entry, collection, store, .. } = self;
+        let known = gallery.revision;
+        // Where nothing is yet, there is nothing to remove: the first load would read every face that was ever deleted.
+        let is_whole = gallery.len() == 0;
+        let expected = usize::try_from(Id::count(collection)).unwrap_or(0);
+        let missing = expected.saturating_sub(gallery.len());
+        let room = if missing > LARGE { &self.room.loads } else { &self.room.catch_ups };
+        if is_whole {
+            let whole = Some(Whole { loaded: 0, of: expected, began: Instant::now() });
+            entry.progress.send_modify(|now| now.whole = whole);
+        }
+        let _place = room.acquire().await.map_err(Fault::internal("waiting for a turn to load"))?;
+        // What it will take is taken before it is there.
+        let bytes = Gallery::<Id>::bytes_of(expected.max(gallery.len()), self.dimensions);
+        entry.share.resize(bytes, true).map_err(|full| self.refusal(full, bytes))?;
+        if is_whole {
+            gallery = Gallery::for_members(expected);
+        }
+        // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
+        // next request reads it again, whole. Nobody searches at the new revision before that is noted.
+        if !is_whole {
+            let Some(gone) = Id::gone_since(store, collection, known).await? else { return Ok(false) };
+            for some in gone.chunks(AT_ONCE) {
+                some.iter().for_each(|id| gallery.remove(id));
+                // Each may copy what is shared: others get their turn.
+                tokio::task::yield_now().await;
+            }
+        }
+        let since = if is_whole { 0 } else { known };
+        let mut changed = pin!(Id::changed_since(store, collection, since).try_ready_chunks(AT_ONCE));
+        while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
+            for (id, embedding) in batch {
+                gallery.insert(id, &embedding)?;
+            }
+            if is_whole {
+                let loaded = gallery.len();
+                entry.progress.send_if_modified(|now| {
+                    if let Some(whole) = &mut now.whole {
+                        whole.loaded = loaded;
+                    }
+                    // Nobody waits for a number.
+                    false
+                });
+            }
+        }
+        gallery.revision = collection.revision;
+        entry.gallery.store(Arc::new(gallery));
+        Ok(true)
+    }
+
+    fn refusal(&self, full: Full, needs: usize) -> Fault {
+        match full {
+            Full::Always(limit) => Fault::GalleryTooLarge { collection: self.collection.id.clone(), needs, limit },
+            Full::Now => Fault::Overloaded("the memory for galleries is used up by those that are loading"),
+        }
+    }
+}
+
+/// Tells those who wait that nobody is at work any more, and why.
+struct Told<'a> {
+    progress: &'a watch::Sender<Progress>,
+    outcome: Option<Result<i64, Fault>>,
+}
+
+impl Told<'_> {
+    fn tell(mut self, outcome: Result<i64, Fault>) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| Err(Fault::internal("loading a gallery")("a panic")));
+        self.progress.send_modify(|now| {
+            (now.at_work, now.whole) = (false, None);
+            match outcome {
+                Ok(revision) => now.revision = revision,
+                Err(fault) => {
+                    now.failures += 1;
+                    now.failure = Some(fault);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,16 @@
+//! Exact search in this server's memory.
+
+mod budget;
+mod galleries;
+mod gallery;
+mod loading;
+mod quantised;
+mod scan;
+mod slots;
+
+pub use budget::Budget;
+pub use galleries::Galleries;
+pub use loading::{Loading, Room};
+
+#[cfg(test)]
+mod tests;

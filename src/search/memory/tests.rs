@@ -1,0 +1,167 @@
+//! Galleries against lists.
+
+use super::super::{Neighbour, Probe, Query};
+use super::gallery::{CHUNK, Gallery};
+use crate::domain::{FaceId, cosine};
+
+fn id(n: u32) -> FaceId {
+    let mut bytes = [0; 16];
+    bytes[12..].copy_from_slice(&n.to_be_bytes());
+    FaceId::from_bytes(bytes)
+}
+
+fn gallery<const N: usize>(faces: &[(u32, [f32; N])]) -> Gallery<FaceId> {
+    let mut gallery = Gallery::for_members(0);
+    for (n, vector) in faces {
+        gallery.insert(id(*n), vector).unwrap();
+    }
+    gallery
+}
+
+fn nearest(
+    gallery: &Gallery<FaceId>,
+    probe: Probe<FaceId>,
+    min_cosine: f32,
+    limit: usize,
+) -> Option<Vec<Neighbour<FaceId>>> {
+    gallery.nearest(&[Query { probe, min_cosine, limit }]).swap_remove(0)
+}
+
+fn ids(found: Option<Vec<Neighbour<FaceId>>>) -> Vec<FaceId> {
+    found.unwrap().iter().map(|n| n.id).collect()
+}
+
+#[test]
+fn nearest_are_sorted_limited_and_above_the_threshold() {
+    let gallery = gallery(&[(1, [1.0, 0.0]), (2, [0.6, 0.8]), (3, [0.8, 0.6]), (4, [-1.0, 0.0])]);
+    let probe = || Probe::Embedding(vec![1.0, 0.0]);
+    assert_eq!(ids(nearest(&gallery, probe(), -1.0, 9)), [id(1), id(3), id(2), id(4)]);
+    assert_eq!(ids(nearest(&gallery, probe(), 0.7, 9)), [id(1), id(3)]);
+    assert_eq!(ids(nearest(&gallery, probe(), -1.0, 2)), [id(1), id(3)]);
+    assert_eq!(ids(nearest(&gallery, Probe::Member(id(1)), 0.7, 9)), [id(3)]);
+    assert_eq!(nearest(&gallery, Probe::Member(id(9)), 0.0, 9), None);
+}
+
+#[test]
+fn equally_near_faces_come_in_the_order_of_their_ids() {
+    let gallery = gallery(&[(3, [1.0, 0.0]), (1, [1.0, 0.0]), (2, [1.0, 0.0])]);
+    assert_eq!(ids(nearest(&gallery, Probe::Embedding(vec![1.0, 0.0]), 0.0, 2)), [id(1), id(2)]);
+}
+
+#[test]
+fn vectors_of_another_length_are_refused() {
+    let mut gallery = gallery(&[(1, [1.0, 0.0])]);
+    assert!(gallery.insert(id(2), &[1.0, 0.0, 0.0]).is_err());
+    assert!(gallery.insert(id(2), &[]).is_err());
+}
+
+#[test]
+fn a_member_that_moves_is_found_where_it_went() {
+    let mut gallery = gallery(&[(1, [1.0, 0.0]), (2, [0.6, 0.8]), (3, [0.0, 1.0])]);
+    gallery.insert(id(1), &[0.0, -1.0]).unwrap();
+    assert_eq!(gallery.len(), 3);
+    gallery.remove(&id(2));
+    assert_eq!(gallery.vector_of(&id(3)), Some(&[0.0, 1.0][..]));
+    assert_eq!(ids(nearest(&gallery, Probe::Embedding(vec![0.0, -1.0]), 0.5, 9)), [id(1)]);
+}
+
+/// A vector of unit length, the same for the same number.
+pub fn vector(seed: u64, dimensions: usize) -> Vec<f32> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let raw: Vec<f32> = (0..dimensions).map(|_| (0..4).map(|_| random.f32() - 0.5).sum()).collect();
+    let norm = raw.iter().map(|v| v * v).sum::<f32>().sqrt();
+    raw.iter().map(|v| v / norm).collect()
+}
+
+/// What a comparison of everything in 64 bits says.
+fn truth(faces: &[(FaceId, Vec<f32>)], probe: &[f32], min_cosine: f32, limit: usize) -> Vec<FaceId> {
+    let mut all: Vec<(f64, FaceId)> = faces.iter().map(|(id, vector)| (cosine(probe, vector), *id)).collect();
+    all.retain(|(cosine, _)| *cosine >= f64::from(min_cosine));
+    all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    all.into_iter().take(limit).map(|(_, id)| id).collect()
+}
+
+#[test]
+fn several_questions_over_several_segments_get_the_answers_of_a_full_comparison() {
+    let mut gallery = Gallery::for_members(0);
+    let faces: Vec<(FaceId, Vec<f32>)> = (0..2 * 65_536 + 100).map(|n| (id(n), vector(u64::from(n), 16))).collect();
+    for (id, vector) in &faces {
+        gallery.insert(*id, vector).unwrap();
+    }
+    let queries: Vec<Query<FaceId>> = (0..24)
+        .map(|n| Query {
+            probe: Probe::Embedding(vector(1_000_000 + n, 16)),
+            min_cosine: [-1.0, 0.5, 0.8][n as usize % 3],
+            limit: [1, 7, 300, 4096][n as usize % 4],
+        })
+        .collect();
+    for (query, found) in queries.iter().zip(gallery.nearest(&queries)) {
+        let Probe::Embedding(probe) = &query.probe else { unreachable!() };
+        assert_eq!(ids(found), truth(&faces, probe, query.min_cosine, query.limit));
+    }
+}
+
+#[test]
+fn a_gallery_that_thins_out_gives_memory_back_and_leaves_its_copies_alone() {
+    let mut random = fastrand::Rng::with_seed(16);
+    let mut gallery = Gallery::for_members(0);
+    let mut list = std::collections::BTreeMap::new();
+    let insert = |gallery: &mut Gallery<FaceId>, list: &mut std::collections::BTreeMap<_, _>, n: u32, seed| {
+        let vector = vector(seed, 16);
+        gallery.insert(id(n), &vector).unwrap();
+        list.insert(id(n), vector);
+    };
+    for n in 0..8 * CHUNK as u32 {
+        insert(&mut gallery, &mut list, n, u64::from(n));
+    }
+    let (whole, all, full) = (gallery.clone(), list.clone(), gallery.bytes());
+    for step in 0..40_000 {
+        let n = random.u32(0..8 * CHUNK as u32);
+        if random.u8(0..8) == 0 {
+            insert(&mut gallery, &mut list, n, step);
+        } else {
+            gallery.remove(&id(n));
+            list.remove(&id(n));
+        }
+    }
+    assert_eq!(gallery.len(), list.len());
+    assert!(gallery.bytes() < full / 2, "{} of {full} bytes for {} members", gallery.bytes(), gallery.len());
+    for (gallery, list) in [(&gallery, list), (&whole, all)] {
+        for (id, vector) in &list {
+            assert_eq!(gallery.vector_of(id), Some(vector.as_slice()));
+        }
+        let faces: Vec<(FaceId, Vec<f32>)> = list.into_iter().collect();
+        for seed in 0..8 {
+            let probe = vector(1_000_000 + seed, 16);
+            let expected = truth(&faces, &probe, -1.0, 300);
+            assert_eq!(ids(nearest(gallery, Probe::Embedding(probe), -1.0, 300)), expected);
+        }
+    }
+    for n in 0..8 * CHUNK as u32 {
+        gallery.remove(&id(n));
+    }
+    assert_eq!((gallery.len(), gallery.chunks().len()), (0, 0));
+    gallery.insert(id(1), &[1.0, 0.0]).unwrap();
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_gallery_is_what_a_list_would_be(steps in proptest::collection::vec((proptest::bool::ANY, 0u32..12), 0..60)) {
+        let mut gallery = Gallery::for_members(0);
+        let mut list = std::collections::BTreeMap::new();
+        for (insert, n) in steps {
+            let vector = [n as f32, 1.0, -1.0];
+            if insert {
+                gallery.insert(id(n), &vector).unwrap();
+                list.insert(id(n), vector);
+            } else {
+                gallery.remove(&id(n));
+                list.remove(&id(n));
+            }
+        }
+        let mut found = nearest(&gallery, Probe::Embedding(vec![1.0, 0.0, 0.0]), f32::NEG_INFINITY, 99).unwrap();
+        found.sort_by_key(|n| n.id);
+        let expected: Vec<_> = list.iter().map(|(id, v)| Neighbour { id: *id, cosine: v[0] }).collect();
+        proptest::prop_assert_eq!(found, expected);
+    }
+}

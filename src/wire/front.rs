@@ -1,0 +1,48 @@
+//! What the routes share: an operation's tools, the gate, and what bounds requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use tokio::sync::Semaphore;
+
+use crate::access::Access;
+use crate::operations::Service;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
+
+use super::injection::Injector;
+
+/// What the routes share.
+pub struct Front {
+    /// The operations' tools.
+    pub service: Service,
+    /// The gate.
+    pub access: Access,
+    /// Whether requests that name another host than this machine are refused.
+    pub this_machine_only: bool,
+    /// Whether browsers are given the console.
+    pub console: bool,
+    /// Rules for faults on demand, where those are enabled.
+    pub injector: Option<Injector>,
+    /// Web pages whose scripts may call, by their origin.
+    pub cors_origins: Vec<HeaderValue>,
+    /// What Prometheus is told.
+    pub metrics: Metrics,
+    /// Where spans of requests go, if anywhere.
+    pub traces: Option<Traces>,
+    /// Whether Prometheus is told anything: to everybody who asks.
+    pub tells_metrics: bool,
+    /// The most requests in progress.
+    pub max_requests: usize,
+    /// One permit for each of them, taken when its body is there: a client that sends slowly holds none.
+    pub requests: Arc<Semaphore>,
+    /// The most bytes of bodies that have arrived and are not parsed yet.
+    pub max_bodies: usize,
+    /// One permit for each of them.
+    pub body_bytes: Semaphore,
+    /// The largest body in bytes.
+    pub max_body: usize,
+    /// Within what time a body has to arrive.
+    pub body_timeout: Duration,
+}
