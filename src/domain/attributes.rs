@@ -1,10 +1,13 @@
 //! What a face shows beside where it is.
 
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
+
 use super::Percent;
 
-/// Something that can be asked for about a face.
+/// Something that can be asked for about a face, in the order of the service's own list.
 #[allow(missing_docs)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantArray, VariantNames)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Attribute {
     AgeRange,
     Beard,
@@ -12,30 +15,19 @@ pub enum Attribute {
     EyeDirection,
     Eyeglasses,
     EyesOpen,
-    FaceOccluded,
     Gender,
     MouthOpen,
     Mustache,
+    FaceOccluded,
     Smile,
     Sunglasses,
 }
 
 impl Attribute {
     /// Every attribute.
-    pub const EACH: [Self; 12] = [
-        Self::AgeRange,
-        Self::Beard,
-        Self::Emotions,
-        Self::EyeDirection,
-        Self::Eyeglasses,
-        Self::EyesOpen,
-        Self::FaceOccluded,
-        Self::Gender,
-        Self::MouthOpen,
-        Self::Mustache,
-        Self::Smile,
-        Self::Sunglasses,
-    ];
+    pub const EACH: &[Self] = <Self as VariantArray>::VARIANTS;
+    /// Their names on the wire.
+    pub const NAMES: &[&str] = <Self as VariantNames>::VARIANTS;
 }
 
 /// What is asked for about a face beside the DEFAULT attributes.
@@ -109,7 +101,8 @@ pub enum Gender {
 
 /// What an expression looks like; not what is felt.
 #[allow(missing_docs)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Emotion {
     Happy,
     Surprised,
@@ -124,16 +117,7 @@ pub enum Emotion {
 impl Emotion {
     /// The name on the wire.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Happy => "HAPPY",
-            Self::Surprised => "SURPRISED",
-            Self::Calm => "CALM",
-            Self::Confused => "CONFUSED",
-            Self::Sad => "SAD",
-            Self::Disgusted => "DISGUSTED",
-            Self::Fear => "FEAR",
-            Self::Angry => "ANGRY",
-        }
+        self.into()
     }
 }
 
@@ -178,31 +162,30 @@ pub struct Attributes {
 }
 
 /// How many quarter turns an image needs, clockwise, to be upright: so far was it turned counterclockwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum OrientationCorrection {
     /// None.
     #[default]
+    #[strum(serialize = "ROTATE_0")]
     Rotate0,
     /// One.
+    #[strum(serialize = "ROTATE_90")]
     Rotate90,
     /// Two.
+    #[strum(serialize = "ROTATE_180")]
     Rotate180,
     /// Three.
+    #[strum(serialize = "ROTATE_270")]
     Rotate270,
 }
 
 impl OrientationCorrection {
     /// The four.
-    pub const EACH: [Self; 4] = [Self::Rotate0, Self::Rotate90, Self::Rotate180, Self::Rotate270];
+    pub const EACH: &[Self] = Self::VARIANTS;
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Rotate0 => "ROTATE_0",
-            Self::Rotate90 => "ROTATE_90",
-            Self::Rotate180 => "ROTATE_180",
-            Self::Rotate270 => "ROTATE_270",
-        }
+        self.into()
     }
 }
 
@@ -213,8 +196,8 @@ mod tests {
     #[test]
     fn a_set_has_what_was_put_into_it() {
         let set = AttributeSet::of(Attribute::Smile) | AttributeSet::of(Attribute::Beard);
-        let has = Attribute::EACH.map(|attribute| set.has(attribute));
-        assert_eq!(has.iter().filter(|has| **has).count(), 2);
+        let has = Attribute::EACH.iter().filter(|attribute| set.has(**attribute));
+        assert_eq!(has.count(), 2);
         assert!(set.has(Attribute::Smile) && set.has(Attribute::Beard) && !set.wants_all_landmarks());
         assert!(Attribute::EACH.iter().all(|attribute| AttributeSet::ALL.has(*attribute)));
         assert!((set | AttributeSet::ALL).wants_all_landmarks());

@@ -1,64 +1,58 @@
 //! What is known about a face.
 
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
+
 use super::geometry::six_digits;
 use super::{Attributes, BoundingBox, ExternalImageId, FaceId, ImageId, Percent, UserId};
 
-macro_rules! landmark_types {
-    ($($variant:ident $name:literal),* $(,)?) => {
-        /// A named point of a face. Left and right are the image's: `EyeLeft` has the smaller x on an upright face, and the parts of
-        /// `LeftEye` belong to it.
-        #[allow(missing_docs)]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum LandmarkType { $($variant),* }
-
-        impl LandmarkType {
-            /// Every landmark in the order in which replies with all of them list them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The name on the wire.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-        }
-    };
+/// A named point of a face. Left and right are the image's: `EyeLeft` has the smaller x on an upright face, and the parts of
+/// `LeftEye` belong to it.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "camelCase")]
+pub enum LandmarkType {
+    EyeLeft,
+    EyeRight,
+    MouthLeft,
+    MouthRight,
+    Nose,
+    LeftEyeBrowLeft,
+    LeftEyeBrowRight,
+    LeftEyeBrowUp,
+    RightEyeBrowLeft,
+    RightEyeBrowRight,
+    RightEyeBrowUp,
+    LeftEyeLeft,
+    LeftEyeRight,
+    LeftEyeUp,
+    LeftEyeDown,
+    RightEyeLeft,
+    RightEyeRight,
+    RightEyeUp,
+    RightEyeDown,
+    NoseLeft,
+    NoseRight,
+    MouthUp,
+    MouthDown,
+    LeftPupil,
+    RightPupil,
+    UpperJawlineLeft,
+    MidJawlineLeft,
+    ChinBottom,
+    MidJawlineRight,
+    UpperJawlineRight,
 }
 
-landmark_types!(
-    EyeLeft "eyeLeft",
-    EyeRight "eyeRight",
-    MouthLeft "mouthLeft",
-    MouthRight "mouthRight",
-    Nose "nose",
-    LeftEyeBrowLeft "leftEyeBrowLeft",
-    LeftEyeBrowRight "leftEyeBrowRight",
-    LeftEyeBrowUp "leftEyeBrowUp",
-    RightEyeBrowLeft "rightEyeBrowLeft",
-    RightEyeBrowRight "rightEyeBrowRight",
-    RightEyeBrowUp "rightEyeBrowUp",
-    LeftEyeLeft "leftEyeLeft",
-    LeftEyeRight "leftEyeRight",
-    LeftEyeUp "leftEyeUp",
-    LeftEyeDown "leftEyeDown",
-    RightEyeLeft "rightEyeLeft",
-    RightEyeRight "rightEyeRight",
-    RightEyeUp "rightEyeUp",
-    RightEyeDown "rightEyeDown",
-    NoseLeft "noseLeft",
-    NoseRight "noseRight",
-    MouthUp "mouthUp",
-    MouthDown "mouthDown",
-    LeftPupil "leftPupil",
-    RightPupil "rightPupil",
-    UpperJawlineLeft "upperJawlineLeft",
-    MidJawlineLeft "midJawlineLeft",
-    ChinBottom "chinBottom",
-    MidJawlineRight "midJawlineRight",
-    UpperJawlineRight "upperJawlineRight",
-);
-
 impl LandmarkType {
+    /// Every landmark in the order in which replies with all of them list them.
+    pub const ALL: &[Self] = Self::VARIANTS;
     /// The five landmarks in the order in which replies with no others list them, and in which detectors of the field give them.
     pub const FIVE: [Self; 5] = [Self::EyeLeft, Self::EyeRight, Self::Nose, Self::MouthLeft, Self::MouthRight];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// Where a landmark is, as fractions of the image's width and height.
@@ -156,7 +150,8 @@ pub struct Match {
 }
 
 /// How good a face has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum QualityFilter {
     /// Every face will do.
     None,
@@ -171,7 +166,8 @@ pub enum QualityFilter {
 }
 
 /// Why a face was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
     /// A search by image looks at the largest face only.
     FaceNotLargest,
@@ -194,15 +190,6 @@ pub enum Reason {
 impl Reason {
     /// The name on the wire.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::FaceNotLargest => "FACE_NOT_LARGEST",
-            Self::ExceedsMaxFaces => "EXCEEDS_MAX_FACES",
-            Self::ExtremePose => "EXTREME_POSE",
-            Self::LowBrightness => "LOW_BRIGHTNESS",
-            Self::LowSharpness => "LOW_SHARPNESS",
-            Self::LowConfidence => "LOW_CONFIDENCE",
-            Self::SmallBoundingBox => "SMALL_BOUNDING_BOX",
-            Self::LowFaceQuality => "LOW_FACE_QUALITY",
-        }
+        self.into()
     }
 }

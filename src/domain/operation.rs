@@ -1,28 +1,14 @@
 //! The operations by name.
 
-use std::fmt;
-use std::str::FromStr;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-macro_rules! operations {
-    ($($name:ident),* $(,)?) => {
-        /// An operation of the face-collection API.
-        #[allow(missing_docs)]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Operation { $($name),* }
-
-        impl Operation {
-            /// Every operation.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The name on the wire, in policies and in settings.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name)),* }
-            }
-        }
-    };
-}
-
-operations!(
+/// An operation of the face-collection API.
+#[allow(missing_docs)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, IntoStaticStr, VariantArray,
+)]
+#[strum(parse_err_fn = unknown, parse_err_ty = UnknownOperation)]
+pub enum Operation {
     AssociateFaces,
     CompareFaces,
     CreateCollection,
@@ -44,11 +30,15 @@ operations!(
     SearchUsersByImage,
     TagResource,
     UntagResource,
-);
+}
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+impl Operation {
+    /// Every operation.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
+    /// The name on the wire, in policies and in settings.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -57,10 +47,6 @@ impl fmt::Display for Operation {
 #[error("no operation has this name")]
 pub struct UnknownOperation;
 
-impl FromStr for Operation {
-    type Err = UnknownOperation;
-
-    fn from_str(name: &str) -> Result<Self, UnknownOperation> {
-        Self::ALL.iter().copied().find(|operation| operation.name() == name).ok_or(UnknownOperation)
-    }
+fn unknown(_: &str) -> UnknownOperation {
+    UnknownOperation
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::ValueEnum;
+use strum::{IntoStaticStr, VariantArray};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -43,56 +44,51 @@ pub fn init(format: LogFormat) {
     }
 }
 
-macro_rules! stages {
-    ($($(#[doc = $doc:literal])* $stage:ident $name:literal),* $(,)?) => {
-        /// A part of a request's way.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Stage { $($(#[doc = $doc])* $stage),* }
-
-        impl Stage {
-            /// Every stage, in the order of a request's way.
-            pub const ALL: &[Self] = &[$(Self::$stage),*];
-
-            /// The name in metrics.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$stage => $name),* }
-            }
-        }
-    };
+/// A part of a request's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum Stage {
+    /// The body comes in from the network, and is digested where signatures are checked.
+    Receive,
+    /// The signature is checked.
+    Authenticate,
+    /// JSON and constraints.
+    Parse,
+    /// Base64 becomes an image's bytes.
+    Base64,
+    /// The image comes from S3.
+    Fetch,
+    /// Waiting for a vision worker.
+    Queue,
+    /// Image bytes become pixels.
+    Decode,
+    /// Pixels are brought to the sizes that the detector looks at.
+    Resize,
+    /// Pixels become boxes.
+    Detect,
+    /// Boxes become crops, pose and quality.
+    Align,
+    /// Faces become attributes.
+    Attributes,
+    /// Crops become vectors.
+    Embed,
+    /// The store reads or writes.
+    Store,
+    /// The gallery is scanned.
+    Search,
+    /// The reply becomes JSON.
+    Encode,
 }
 
-stages!(
-    /// The body comes in from the network, and is digested where signatures are checked.
-    Receive "receive",
-    /// The signature is checked.
-    Authenticate "authenticate",
-    /// JSON and constraints.
-    Parse "parse",
-    /// Base64 becomes an image's bytes.
-    Base64 "base64",
-    /// The image comes from S3.
-    Fetch "fetch",
-    /// Waiting for a vision worker.
-    Queue "queue",
-    /// Image bytes become pixels.
-    Decode "decode",
-    /// Pixels are brought to the sizes that the detector looks at.
-    Resize "resize",
-    /// Pixels become boxes.
-    Detect "detect",
-    /// Boxes become crops, pose and quality.
-    Align "align",
-    /// Faces become attributes.
-    Attributes "attributes",
-    /// Crops become vectors.
-    Embed "embed",
-    /// The store reads or writes.
-    Store "store",
-    /// The gallery is scanned.
-    Search "search",
-    /// The reply becomes JSON.
-    Encode "encode",
-);
+impl Stage {
+    /// Every stage, in the order of a request's way.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
 
 /// How long a request spent in each stage; clones share one set of counters.
 #[derive(Clone, Debug, Default)]

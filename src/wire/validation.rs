@@ -1,6 +1,9 @@
 //! Members of a request, checked one by one; every violation of a request is reported at once.
 
 use std::fmt;
+use std::str::FromStr;
+
+use strum::VariantNames;
 
 use crate::domain::Constraint;
 
@@ -150,15 +153,9 @@ pub fn whole_number(low: i32, high: i32) -> impl Fn(i32) -> Result<u32, Vec<Cons
     }
 }
 
-/// Parses one of a set of words.
-pub fn one_of<T: Copy>(
-    words: &'static [&'static str],
-    values: &'static [T],
-) -> impl Fn(String) -> Result<T, Vec<Constraint>> {
-    move |word| match words.iter().position(|known| **known == word) {
-        Some(place) => Ok(values[place]),
-        None => Err(vec![Constraint::OneOf(words)]),
-    }
+/// Parses one of the names of an enum.
+pub fn one_of<T: FromStr + VariantNames>(name: String) -> Result<T, Vec<Constraint>> {
+    name.parse().map_err(|_| vec![Constraint::OneOf(T::VARIANTS)])
 }
 
 #[cfg(test)]
@@ -188,13 +185,18 @@ mod tests {
 
     #[test]
     fn an_item_of_a_list_is_reported_with_the_whole_list() {
+        #[derive(strum::EnumString, VariantNames)]
+        enum Letter {
+            A,
+            B,
+        }
         let mut checks = Checks::default();
         let parsed = checks.list(
             "attributes",
             Some(vec!["A".into(), "C".into()]),
             (0, 9),
-            &[Constraint::OneOf(&["A", "B"])],
-            one_of(&["A", "B"], &[1, 2]),
+            &[Constraint::OneOf(Letter::VARIANTS)],
+            one_of::<Letter>,
         );
         let Err(Violations(violations)) = checks.finish(parsed) else { panic!() };
         assert_eq!(

@@ -1,6 +1,7 @@
 //! The project's own net of traits (`docs/attribute-model.md`): beard, mustache, glasses, smile, mouth, and how male a face looks.
 
 use fast_image_resize::Resizer;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::{Judgement, Percent};
 use crate::vision::alignment::aligned_crop;
@@ -14,7 +15,8 @@ use super::mesh::Outline;
 const ROLE: &str = "net of traits";
 
 /// What the net judges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Trait {
     Beard,
     Mustache,
@@ -28,20 +30,11 @@ pub enum Trait {
 impl Trait {
     /// The name in the manifest.
     fn name(self) -> &'static str {
-        match self {
-            Self::Beard => "beard",
-            Self::Mustache => "mustache",
-            Self::Eyeglasses => "eyeglasses",
-            Self::Sunglasses => "sunglasses",
-            Self::Smile => "smile",
-            Self::MouthOpen => "mouth_open",
-            Self::Male => "male",
-        }
+        self.into()
     }
 }
 
-const EACH: [Trait; 7] =
-    [Trait::Beard, Trait::Mustache, Trait::Eyeglasses, Trait::Sunglasses, Trait::Smile, Trait::MouthOpen, Trait::Male];
+const EACH: &[Trait] = Trait::VARIANTS;
 
 /// The chances (0 to 100) of a yes, by [`Trait`].
 #[derive(Clone, Copy, Debug)]
