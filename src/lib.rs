@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod config;
+pub mod connection;
 pub mod domain;
 pub mod operations;
 pub mod search;

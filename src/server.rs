@@ -18,6 +18,7 @@ use tokio::time::timeout_at;
 
 use crate::access::Access;
 use crate::config::{OrientationSetting, SearchSetting, Settings, Switch};
+use crate::connection::Connection;
 use crate::operations::{Service, TokenKey};
 use crate::search;
 use crate::store::Store;
@@ -27,6 +28,7 @@ use crate::vision::pack::Manifest;
 use crate::vision::{Engine, Runtime};
 use crate::wire::console;
 use crate::wire::faults::Faults;
+use crate::wire::replies::Replies;
 use crate::wire::router::{self, Front};
 
 /// How long to wait when the operating system gives no connection.
@@ -113,9 +115,8 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
         };
-        // Replies are small and whole: waiting for more to send only adds delay.
-        let _ = stream.set_nodelay(true);
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        let stream = TokioIo::new(Connection::new(stream, settings.reply_timeout));
+        let connection = open.watch(http.serve_connection(stream, service.clone()));
         tokio::spawn(async move {
             // An error here is the client's: it went away, was too slow, or spoke no HTTP.
             let _ = connection.await;
@@ -279,6 +280,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         max_bodies: settings.max_bodies as usize,
         body_bytes: Semaphore::new(settings.max_bodies as usize),
         max_body: settings.max_body as usize,
+        replies: Replies::new(settings.max_replies as usize),
         body_timeout: settings.body_timeout,
     })
 }

@@ -46,6 +46,19 @@ operations!(
     UntagResource,
 );
 
+impl Operation {
+    /// Whether it changes what is stored.
+    pub fn is_change(self) -> bool {
+        use Operation::*;
+        match self {
+            AssociateFaces | CreateCollection | CreateUser | DeleteCollection | DeleteFaces | DeleteUser
+            | DisassociateFaces | IndexFaces | TagResource | UntagResource => true,
+            CompareFaces | DescribeCollection | DetectFaces | ListCollections | ListFaces | ListTagsForResource
+            | ListUsers | SearchFaces | SearchFacesByImage | SearchUsers | SearchUsersByImage => false,
+        }
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

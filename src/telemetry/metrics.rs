@@ -67,6 +67,7 @@ pub struct Metrics {
     images_waiting: Gauge,
     requests_in_progress: Gauge,
     body_bytes: Gauge,
+    reply_bytes: Gauge,
     gallery_members: Gauge,
     gallery_bytes: Gauge,
     stored: Family<Kind, Gauge>,
@@ -85,6 +86,8 @@ pub struct Load {
     pub requests_in_progress: usize,
     /// Bytes of bodies that have arrived and are not parsed yet.
     pub body_bytes: usize,
+    /// Bytes of replies that their clients have not taken yet.
+    pub reply_bytes: usize,
     /// Vectors in memory, of faces and of users.
     pub gallery_members: usize,
     /// What they take.
@@ -114,6 +117,7 @@ impl Metrics {
         let images_waiting = gauge("images_waiting", "Images that wait for a vision worker");
         let requests_in_progress = gauge("requests_in_progress", "Requests whose body is there and whose reply is not");
         let body_bytes = gauge("body_bytes", "Bytes of bodies that are there and not parsed yet");
+        let reply_bytes = gauge("reply_bytes", "Bytes of replies that are not sent yet");
         let gallery_members = gauge("gallery_members", "Vectors of faces and users in memory");
         let gallery_bytes = gauge("gallery_bytes", "Memory of those vectors");
         let open_files = gauge("process_open_fds", "Open files and connections of the process");
@@ -140,6 +144,7 @@ impl Metrics {
             images_waiting,
             requests_in_progress,
             body_bytes,
+            reply_bytes,
             gallery_members,
             gallery_bytes,
             stored,
@@ -167,6 +172,7 @@ impl Metrics {
         self.images_waiting.set(whole(load.images_waiting));
         self.requests_in_progress.set(whole(load.requests_in_progress));
         self.body_bytes.set(whole(load.body_bytes));
+        self.reply_bytes.set(whole(load.reply_bytes));
         self.gallery_members.set(whole(load.gallery_members));
         self.gallery_bytes.set(whole(load.gallery_bytes));
         self.stored.clear();
@@ -225,8 +231,15 @@ mod tests {
         metrics.count("IndexFaces", Some("ThrottlingException"), Duration::from_millis(1), &Stages::default());
         let stored = Some(Stored { collections: 1, faces: 2, users: 3, bytes: 4096 });
         let (gallery_members, gallery_bytes) = (6, 7);
-        let load =
-            Load { images_waiting: 3, requests_in_progress: 4, body_bytes: 5, gallery_members, gallery_bytes, stored };
+        let load = Load {
+            images_waiting: 3,
+            requests_in_progress: 4,
+            body_bytes: 5,
+            reply_bytes: 8,
+            gallery_members,
+            gallery_bytes,
+            stored,
+        };
         let text = metrics.text(load);
         for line in [
             "rekollect_requests_total{operation=\"IndexFaces\",code=\"OK\"} 1",
@@ -234,6 +247,7 @@ mod tests {
             "rekollect_request_duration_seconds_bucket{le=\"0.05\",operation=\"IndexFaces\"} 2",
             "rekollect_stage_duration_seconds_count{stage=\"detect\"} 1",
             "rekollect_images_waiting 3",
+            "rekollect_reply_bytes 8",
             "rekollect_gallery_members 6",
             "rekollect_gallery_bytes 7",
             "rekollect_stored{kind=\"faces\"} 2",

@@ -9,6 +9,7 @@ pub mod console;
 mod dispatch;
 pub mod errors;
 pub mod faults;
+pub mod replies;
 pub mod router;
 mod shapes;
 mod validation;

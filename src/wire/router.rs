@@ -23,6 +23,7 @@ use crate::telemetry::traces::Traces;
 
 use super::errors::Rejection;
 use super::faults::{Faults, RuleText};
+use super::replies::Replies;
 use super::{console, dispatch};
 
 /// What the routes share.
@@ -57,6 +58,8 @@ pub struct Front {
     pub max_body: usize,
     /// Within what time a body has to arrive.
     pub body_timeout: Duration,
+    /// What clients have not taken yet.
+    pub replies: Replies,
 }
 
 /// How long a browser may remember what it was told.
@@ -231,6 +234,7 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
         images_waiting: service.engine.waiting(),
         requests_in_progress: front.max_requests - front.requests.available_permits(),
         body_bytes: front.max_bodies - front.body_bytes.available_permits(),
+        reply_bytes: front.replies.bytes(),
         gallery_members: service.faces.members() + service.users.members(),
         gallery_bytes: service.faces.bytes() + service.users.bytes(),
         stored: stored.ok(),
