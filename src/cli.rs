@@ -224,6 +224,9 @@ pub struct Settings {
     /// Most bytes of all requests that have arrived and are not parsed yet. Further calls get ThrottlingException.
     #[arg(long, env = "REKOLLECT_MAX_BODIES", help_heading = heading::LIMITS, default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
     pub max_bodies: u32,
+    /// Most bytes of all replies that clients have not taken yet. Further calls get ThrottlingException. A page of 4,096 faces takes 1.2 MB or more.
+    #[arg(long, env = "REKOLLECT_MAX_REPLIES", help_heading = heading::LIMITS, default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
+    pub max_replies: u32,
     /// Most bytes of memory for the server, its requests and the vectors of its collections. What the server needs at its start and what its requests can need come first. Vectors get the rest. If they need more, the collections go out that were searched longest ago. The default is no limit.
     #[arg(long, env = "REKOLLECT_MAX_MEMORY", help_heading = heading::LIMITS, value_parser = value_parser!(u64).range(1..))]
     pub max_memory: Option<u64>,
@@ -233,6 +236,9 @@ pub struct Settings {
     /// Seconds in which the body of a request has to arrive.
     #[arg(long, env = "REKOLLECT_BODY_TIMEOUT", help_heading = heading::LIMITS, default_value = "60", value_parser = seconds_from_one)]
     pub body_timeout: Duration,
+    /// Seconds in which a client has to take a reply. Then the connection is cut off.
+    #[arg(long, env = "REKOLLECT_REPLY_TIMEOUT", help_heading = heading::LIMITS, default_value = "60", value_parser = seconds_from_one)]
+    pub reply_timeout: Duration,
     /// Seconds that requests in progress have to finish after SIGTERM or SIGINT.
     #[arg(long, env = "REKOLLECT_SHUTDOWN_TIMEOUT", help_heading = heading::LIMITS, default_value = "30", value_parser = seconds)]
     pub shutdown_timeout: Duration,
@@ -444,6 +450,7 @@ mod tests {
         for bad in [
             ["--listen", "localhost"],
             ["--header-timeout", "0"],
+            ["--reply-timeout", "0"],
             ["--body-timeout", "18446744073709551615"],
             ["--max-pixels", "0"],
             ["--region", "Foo bar"],
