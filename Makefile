@@ -11,6 +11,9 @@ PYTHON ?= python3
 ARGS ?=
 FUZZ_SECONDS ?= 60
 CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
+# Not optimised: that takes half the time, and they have little to do.
+TOOL := cargo install --debug --locked --quiet --root target/tools
 IMAGE := rekollect
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # The first of these that works here builds the image (BUILDER=podman chooses). BUILD_ARGS are further arguments of its `build`.
@@ -66,7 +69,7 @@ test: build setup-tests setup-clients  ## Every test, on SQLite and Postgres, an
 	elif ! $(SETUP) --pack accurate; then echo 'pack accurate: the mirror does not have it whole' >> $(SKIPS); fi; \
 	step cargo $(TEST_PYTHON) tests/postgres.py -- cargo test --release --locked; \
 	step models $(TEST_PYTHON) -m pytest -rs --color=no tests/models; \
-	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/clients; \
+	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no --numprocesses 2 --dist loadfile tests/clients; \
 	step packaging $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/packaging; \
 	step images $(MAKE_COMMAND) --no-print-directory lint-images; \
 	printf '\n== skipped, and why\n'; \
@@ -117,7 +120,7 @@ lint: tools lint-images lint-workflows console/$(NODE_MODULES)  ## Format, clipp
 	$(PYTHON) tests/rooms.py
 
 deny: tools  ## Licences, sources and double versions of every crate (ARGS=advisories asks the database of advisories, at its own host)
-	@cargo install cargo-deny --version $(CARGO_DENY) --locked --quiet --root target/tools
+	@$(TOOL) cargo-deny --version $(CARGO_DENY)
 	@target/tools/bin/cargo-deny --locked check $(or $(ARGS),bans licenses sources)
 
 lint-images: .venv-test/installed
@@ -200,7 +203,7 @@ bench-turned: build setup-tests  ## Whether faces that lie turned in an upright 
 
 fuzz: tools  ## Fuzz the parsers of requests, signatures, policies and images, a minute each (FUZZ_SECONDS=600 for longer); needs a nightly toolchain
 	@rustup run nightly rustc --version > /dev/null || { echo 'a nightly toolchain is missing: rustup toolchain install nightly'; exit 1; }
-	@[ -x target/tools/bin/cargo-fuzz ] || cargo install cargo-fuzz --locked --quiet --root target/tools
+	@$(TOOL) cargo-fuzz --version $(CARGO_FUZZ)
 	@for target in wire signature policy decode exif; do printf '== fuzzing %s\n' "$$target"; mkdir -p fuzz/corpus/$$target; \
 	  PATH="$$PWD/target/tools/bin:$$PATH" cargo +nightly fuzz run --fuzz-dir fuzz "$$target" fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
