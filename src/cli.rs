@@ -278,6 +278,9 @@ pub struct S3Settings {
     /// Token of a temporary key.
     #[arg(long, env = "REKOLLECT_S3_SESSION_TOKEN", help_heading = heading::IMAGES, hide_env_values = true, requires = "s3_access_key_id", value_parser = secret)]
     pub s3_session_token: Option<SecretString>,
+    /// Seconds in which an object has to come from the S3 server. Then the call gets ThrottlingException.
+    #[arg(long, env = "REKOLLECT_S3_TIMEOUT", help_heading = heading::IMAGES, default_value = "20", value_parser = seconds_from_one)]
+    pub s3_timeout: Duration,
     /// Folder to use instead of an S3 server. Each sub-folder is a bucket.
     #[arg(long, env = "REKOLLECT_S3_DIR", help_heading = heading::IMAGES, conflicts_with_all = ["s3_endpoint", "s3_region"])]
     pub s3_dir: Option<PathBuf>,

@@ -36,6 +36,7 @@ impl S3Settings {
             style: self.s3_style,
             key: self.s3_access_key_id.clone().zip(self.s3_secret_access_key.clone()),
             token: self.s3_session_token.clone(),
+            limit: self.s3_timeout,
         };
         S3Server::new(settings)
             .map(|server| S3::Server(Box::new(server)))
