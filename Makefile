@@ -40,7 +40,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-liveness bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -160,6 +160,9 @@ bench-garbage: build setup-tests  ## How much is stored that is no readable face
 
 bench-growth: build setup-tests  ## What a collection's size costs, to a million faces, on both stores (ARGS="--sizes 1000,10000")
 	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/growth.py $(ARGS)
+
+bench-liveness: build setup-tests  ## How soon /healthz answers while 64 callers search a million faces and one indexes (ARGS="--size 100000")
+	@$(TEST_PYTHON) benches/liveness.py $(ARGS)
 
 bench-search: build setup-tests  ## The engines of search, and usearch, on the same vectors (ARGS="--size 1000000")
 	@$(TEST_PYTHON) benches/search.py $(ARGS)
