@@ -11,6 +11,9 @@ PYTHON ?= python3
 ARGS ?=
 FUZZ_SECONDS ?= 60
 CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
+# Not optimised: that takes half the time, and they have little to do.
+TOOL := cargo install --debug --locked --quiet --root target/tools
 IMAGE := rekollect
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # The first of these that works here builds the image (BUILDER=podman chooses). BUILD_ARGS are further arguments of its `build`.
@@ -37,7 +40,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-liveness bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -66,7 +69,7 @@ test: build setup-tests setup-clients  ## Every test, on SQLite and Postgres, an
 	elif ! $(SETUP) --pack accurate; then echo 'pack accurate: the mirror does not have it whole' >> $(SKIPS); fi; \
 	step cargo $(TEST_PYTHON) tests/postgres.py -- cargo test --release --locked; \
 	step models $(TEST_PYTHON) -m pytest -rs --color=no tests/models; \
-	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/clients; \
+	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no --numprocesses 2 --dist loadfile tests/clients; \
 	step packaging $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/packaging; \
 	step images $(MAKE_COMMAND) --no-print-directory lint-images; \
 	printf '\n== skipped, and why\n'; \
@@ -118,7 +121,7 @@ lint: tools lint-images lint-workflows console/$(NODE_MODULES)  ## Format, clipp
 	$(PYTHON) tests/rooms.py
 
 deny: tools  ## Licences, sources and double versions of every crate (ARGS=advisories asks the database of advisories, at its own host)
-	@cargo install cargo-deny --version $(CARGO_DENY) --locked --quiet --root target/tools
+	@$(TOOL) cargo-deny --version $(CARGO_DENY)
 	@target/tools/bin/cargo-deny --locked check $(or $(ARGS),bans licenses sources)
 
 lint-images: .venv-test/installed
@@ -158,6 +161,9 @@ bench-garbage: build setup-tests  ## How much is stored that is no readable face
 
 bench-growth: build setup-tests  ## What a collection's size costs, to a million faces, on both stores (ARGS="--sizes 1000,10000")
 	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/growth.py $(ARGS)
+
+bench-liveness: build setup-tests  ## How soon /healthz answers while 64 callers search a million faces and one indexes (ARGS="--size 100000")
+	@$(TEST_PYTHON) benches/liveness.py $(ARGS)
 
 bench-search: build setup-tests  ## The engines of search, and usearch, on the same vectors (ARGS="--size 1000000")
 	@$(TEST_PYTHON) benches/search.py $(ARGS)
@@ -201,7 +207,7 @@ bench-turned: build setup-tests  ## Whether faces that lie turned in an upright 
 
 fuzz: tools  ## Fuzz the parsers of requests, signatures, policies and images, a minute each (FUZZ_SECONDS=600 for longer); needs a nightly toolchain
 	@rustup run nightly rustc --version > /dev/null || { echo 'a nightly toolchain is missing: rustup toolchain install nightly'; exit 1; }
-	@[ -x target/tools/bin/cargo-fuzz ] || cargo install cargo-fuzz --locked --quiet --root target/tools
+	@$(TOOL) cargo-fuzz --version $(CARGO_FUZZ)
 	@for target in wire signature policy decode exif; do printf '== fuzzing %s\n' "$$target"; mkdir -p fuzz/corpus/$$target; \
 	  PATH="$$PWD/target/tools/bin:$$PATH" cargo +nightly fuzz run --fuzz-dir fuzz "$$target" fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done

@@ -155,7 +155,7 @@ pub struct Settings {
     /// Most connections to the database.
     #[arg(long, env = "REKOLLECT_DATABASE_CONNECTIONS", help_heading = heading::STORAGE, default_value = "8", value_parser = value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
-    /// Seconds that a call waits for one of these connections, or for a new one. Then it gets ThrottlingException.
+    /// Seconds that a call waits for one of these connections, or for a new one; with SQLite, also for its turn to write. Then it gets ThrottlingException.
     #[arg(long, env = "REKOLLECT_DATABASE_WAIT", help_heading = heading::STORAGE, default_value = "10", value_parser = seconds_from_one)]
     pub database_wait: Duration,
     /// Seconds that Postgres may take over a statement. Then the call gets ThrottlingException. Deleting a collection may take 20 times as long.
@@ -224,6 +224,9 @@ pub struct Settings {
     /// Most bytes of all requests that have arrived and are not parsed yet. Further calls get ThrottlingException.
     #[arg(long, env = "REKOLLECT_MAX_BODIES", help_heading = heading::LIMITS, default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
     pub max_bodies: u32,
+    /// Most bytes of all replies that clients have not taken yet. Further calls get ThrottlingException. A page of 4,096 faces takes 1.2 MB or more.
+    #[arg(long, env = "REKOLLECT_MAX_REPLIES", help_heading = heading::LIMITS, default_value = "268435456", value_parser = value_parser!(u32).range(1..))]
+    pub max_replies: u32,
     /// Most bytes of memory for the server, its requests and the vectors of its collections. What the server needs at its start and what its requests can need come first. Vectors get the rest. If they need more, the collections go out that were searched longest ago. The default is no limit.
     #[arg(long, env = "REKOLLECT_MAX_MEMORY", help_heading = heading::LIMITS, value_parser = value_parser!(u64).range(1..))]
     pub max_memory: Option<u64>,
@@ -233,6 +236,9 @@ pub struct Settings {
     /// Seconds in which the body of a request has to arrive.
     #[arg(long, env = "REKOLLECT_BODY_TIMEOUT", help_heading = heading::LIMITS, default_value = "60", value_parser = seconds_from_one)]
     pub body_timeout: Duration,
+    /// Seconds in which a client has to take a reply. Then the connection is cut off.
+    #[arg(long, env = "REKOLLECT_REPLY_TIMEOUT", help_heading = heading::LIMITS, default_value = "60", value_parser = seconds_from_one)]
+    pub reply_timeout: Duration,
     /// Seconds that requests in progress have to finish after SIGTERM or SIGINT.
     #[arg(long, env = "REKOLLECT_SHUTDOWN_TIMEOUT", help_heading = heading::LIMITS, default_value = "30", value_parser = seconds)]
     pub shutdown_timeout: Duration,
@@ -272,6 +278,9 @@ pub struct S3Settings {
     /// Token of a temporary key.
     #[arg(long, env = "REKOLLECT_S3_SESSION_TOKEN", help_heading = heading::IMAGES, hide_env_values = true, requires = "s3_access_key_id", value_parser = secret)]
     pub s3_session_token: Option<SecretString>,
+    /// Seconds in which an object has to come from the S3 server. Then the call gets ThrottlingException.
+    #[arg(long, env = "REKOLLECT_S3_TIMEOUT", help_heading = heading::IMAGES, default_value = "20", value_parser = seconds_from_one)]
+    pub s3_timeout: Duration,
     /// Folder to use instead of an S3 server. Each sub-folder is a bucket.
     #[arg(long, env = "REKOLLECT_S3_DIR", help_heading = heading::IMAGES, conflicts_with_all = ["s3_endpoint", "s3_region"])]
     pub s3_dir: Option<PathBuf>,
@@ -444,6 +453,7 @@ mod tests {
         for bad in [
             ["--listen", "localhost"],
             ["--header-timeout", "0"],
+            ["--reply-timeout", "0"],
             ["--body-timeout", "18446744073709551615"],
             ["--max-pixels", "0"],
             ["--region", "Foo bar"],

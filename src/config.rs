@@ -50,6 +50,7 @@ impl S3Settings {
             style: self.s3_style,
             key: self.s3_access_key_id.clone().zip(self.s3_secret_access_key.clone()),
             token: self.s3_session_token.clone(),
+            limit: self.s3_timeout,
         };
         S3Server::new(settings)
             .map(|server| S3::Server(Box::new(server)))
@@ -86,14 +87,15 @@ impl Settings {
         let has_s3 = self.s3.s3_dir.is_some() || self.s3.s3_endpoint.is_some() || self.s3.s3_region.is_some();
         let image = if has_s3 { MAX_OBJECT_BYTES } else { MAX_IMAGE_BYTES as u64 };
         // CompareFaces has two images.
-        let requests = u64::from(self.max_requests) * 2 * image + u64::from(self.max_bodies);
+        let waiting = u64::from(self.max_bodies) + u64::from(self.max_replies);
+        let requests = u64::from(self.max_requests) * 2 * image + waiting;
         let decoding = workers as u64 * self.max_pixels * BYTES_A_PIXEL;
         let server = resident_bytes().unwrap_or(0.0) as u64;
         let left = most.saturating_sub(server + requests + decoding);
         if left == 0 {
             return Err(format!(
                 "--max-memory (REKOLLECT_MAX_MEMORY) leaves nothing for the vectors of collections: the server has {} MiB, requests can take {} MiB \
-                 (--max-requests, --max-bodies), and decoded images {} MiB (--workers, --max-pixels); raise it, or lower one of those",
+                 (--max-requests, --max-bodies, --max-replies), and decoded images {} MiB (--workers, --max-pixels); raise it, or lower one of those",
                 server >> 20,
                 requests >> 20,
                 decoding >> 20

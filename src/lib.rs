@@ -7,6 +7,7 @@
 pub mod access;
 pub mod cli;
 pub mod config;
+pub mod connection;
 pub mod domain;
 pub mod operations;
 pub mod search;

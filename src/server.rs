@@ -18,6 +18,7 @@ use tokio::time::timeout_at;
 
 use crate::access::Access;
 use crate::cli::{OrientationSetting, SearchSetting, Settings, Switch};
+use crate::connection::Connection;
 use crate::operations::{Preloads, Service, TokenKey};
 use crate::search::{self, Budget, Indexes};
 use crate::store::Store;
@@ -29,6 +30,7 @@ use crate::vision::{Runtime, Workers};
 use crate::wire::console;
 use crate::wire::front::Front;
 use crate::wire::injection::Injector;
+use crate::wire::replies::Replies;
 use crate::wire::router;
 
 /// How long to wait when the operating system gives no connection.
@@ -121,9 +123,8 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
         };
-        // Replies are small and whole: waiting for more to send only adds delay.
-        let _ = stream.set_nodelay(true);
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        let stream = TokioIo::new(Connection::new(stream, settings.reply_timeout));
+        let connection = open.watch(http.serve_connection(stream, service.clone()));
         task::in_background("serving a connection", async move {
             // An error here is the client's: it went away, was too slow, or spoke no HTTP.
             let _ = connection.await;
@@ -295,6 +296,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         max_bodies: settings.max_bodies as usize,
         body_bytes: Semaphore::new(settings.max_bodies as usize),
         max_body: settings.max_body as usize,
+        replies: Replies::new(settings.max_replies as usize),
         body_timeout: settings.body_timeout,
     })
 }

@@ -25,6 +25,7 @@ CLIENTS = 4
 MOST_COLLECTIONS = 3
 MOST_FACES = 400
 SAMPLE_SECONDS = 5
+TOLD_AFTER = (5, 15, 30, 60)  # minutes
 WARM_UP_SHARE = 0.25
 STRANGER = str(uuid.UUID(int=0))
 
@@ -269,6 +270,9 @@ def report(soakers, samples):
     steady = numpy.array(samples[int(len(samples) * WARM_UP_SHARE) :])
     slope = 3600 * numpy.polyfit(steady[:, 0], steady[:, 1], 1)[0] if len(steady) > 2 else float("nan")
     print(f"memory {steady[0, 1]:.0f} MB after the warm-up, {steady[-1, 1]:.0f} MB at the end, most {steady[:, 1].max():.0f} MB; slope {slope:+.1f} MB an hour")
+    began = samples[0][0] - SAMPLE_SECONDS
+    at = {minutes: memory for when, memory in samples for minutes in TOLD_AFTER if abs(when - began - 60 * minutes) < 2 * SAMPLE_SECONDS}
+    print("memory " + ", ".join(f"after {minutes} min {memory:.0f} MB" for minutes, memory in sorted(at.items())))
     print(", ".join(f"{name} {count}" for name, count in sorted(calls.items())))
 
 

@@ -134,6 +134,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Turns any error into one that passes by itself, as [`Self::internal`] does.
+    pub fn unavailable<E: Into<Box<dyn Error + Send + Sync>>>(context: &'static str) -> impl Fn(E) -> Self {
+        move |source| Self::Unavailable { context, source: source.into().into() }
+    }
+
     /// Turns any error into an internal failure: `context` says what was being done, in the words of a log line.
     pub fn internal<E: Into<Box<dyn Error + Send + Sync>>>(context: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Internal { context, source: source.into().into() }

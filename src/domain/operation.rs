@@ -33,6 +33,17 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it changes what is stored.
+    pub fn is_change(self) -> bool {
+        use Operation::*;
+        match self {
+            AssociateFaces | CreateCollection | CreateUser | DeleteCollection | DeleteFaces | DeleteUser
+            | DisassociateFaces | IndexFaces | TagResource | UntagResource => true,
+            CompareFaces | DescribeCollection | DetectFaces | ListCollections | ListFaces | ListTagsForResource
+            | ListUsers | SearchFaces | SearchFacesByImage | SearchUsers | SearchUsersByImage => false,
+        }
+    }
+
     /// Every operation.
     pub const ALL: &[Self] = Self::VARIANTS;
 

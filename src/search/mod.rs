@@ -62,12 +62,12 @@ pub trait Member: Copy + Debug + Eq + Hash + Ord + Send + Sync + Unpin + 'static
     /// How many the collection has; of users, with those that have no vector.
     fn count(collection: &Collection) -> i64;
 
-    /// The ids that have no vector any more since `revision`.
+    /// The ids that have no vector any more since `revision`; `None` when the store does not know them all.
     fn gone_since(
         store: &Store,
         collection: &Collection,
         revision: i64,
-    ) -> impl Future<Output = Result<Vec<Self>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Option<Vec<Self>>, Fault>> + Send;
 
     /// The ids that came, or got another vector, since `revision`.
     fn changed_since<'a>(
@@ -92,7 +92,7 @@ impl Member for FaceId {
         collection.face_count
     }
 
-    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Vec<Self>, Fault> {
+    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Option<Vec<Self>>, Fault> {
         store.deleted_since(collection, revision).await
     }
 
@@ -120,7 +120,7 @@ impl Member for UserKey {
         collection.user_count
     }
 
-    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Vec<Self>, Fault> {
+    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Option<Vec<Self>>, Fault> {
         store.users_without_vector_since(collection, revision).await
     }
 

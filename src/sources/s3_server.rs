@@ -1,14 +1,16 @@
 //! A server that speaks S3, through `object_store`.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
-use object_store::client::{ClientOptions, HttpClient, HttpConnector};
+use object_store::client::{ClientOptions, HttpClient, HttpConnector, HttpError, HttpErrorKind};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectStore, RetryConfig};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
 
 use crate::domain::{Fault, S3Object};
 
@@ -16,8 +18,8 @@ use super::size::check_size;
 use super::style::Style;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For an object to come, whole.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// Times that a server may stay silent for as long as it may before the object has to be there: a new connection often helps.
+const SILENCES: u32 = 3;
 /// The client's own retries come on top.
 const RETRIES: usize = 2;
 /// A log line's share of what S3 says.
@@ -45,6 +47,8 @@ pub struct S3ServerSettings {
     pub key: Option<(String, SecretString)>,
     /// The token of a temporary key.
     pub token: Option<SecretString>,
+    /// Within what time an object has to come, whole.
+    pub limit: Duration,
 }
 
 /// The server.
@@ -63,7 +67,7 @@ impl S3Server {
         // A redirect would take the key's token wherever the answer says.
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+            .read_timeout(settings.limit / SILENCES)
             .redirect(reqwest::redirect::Policy::none())
             .build();
         let client = client.map_err(|error| chain(&error))?;
@@ -71,7 +75,7 @@ impl S3Server {
             .with_region(&settings.region)
             .with_virtual_hosted_style_request(settings.style == Style::Virtual)
             .with_http_connector(Shared(HttpClient::new(client)))
-            .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: TIMEOUT, ..RetryConfig::default() });
+            .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: settings.limit, ..RetryConfig::default() });
         match &settings.key {
             Some((id, secret)) => {
                 builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose_secret());
@@ -95,6 +99,11 @@ impl S3Server {
 
     /// See [`S3::get`](super::S3::get).
     pub async fn get(&self, object: &S3Object) -> Result<Bytes, Fault> {
+        let limit = self.settings.limit;
+        timeout(limit, self.fetch(object)).await.unwrap_or_else(|_| Err(away(format!("no object within {limit:?}"))))
+    }
+
+    async fn fetch(&self, object: &S3Object) -> Result<Bytes, Fault> {
         if self.settings.style == Style::Virtual && !is_host_name(object.bucket.as_str()) {
             return Err(Fault::S3ObjectUnavailable("the bucket's name is no part of a host's name".to_owned()));
         }
@@ -112,7 +121,7 @@ impl S3Server {
         let mut bytes = BytesMut::with_capacity(answer.meta.size as usize);
         let mut stream = answer.into_stream();
         while let Some(part) = stream.next().await {
-            bytes.extend_from_slice(&part.map_err(|error| Fault::S3ObjectUnreadable(reason(&error)))?);
+            bytes.extend_from_slice(&part.map_err(unreadable)?);
             // A part that was asked for again may belong to a larger object by now.
             check_size(bytes.len() as u64)?;
         }
@@ -177,9 +186,33 @@ fn unavailable(error: Error) -> Fault {
     // S3 asks for patience with either.
     if reason.starts_with("S3 answered 503") || reason.starts_with("S3 answered 429") {
         Fault::S3Busy(reason)
+    } else if reason.starts_with("S3 answered 5") || is_of_the_way(&error) {
+        away(reason)
     } else {
         Fault::S3ObjectUnavailable(reason)
     }
+}
+
+fn unreadable(error: Error) -> Fault {
+    let reason = reason(&error);
+    if is_of_the_way(&error) { away(reason) } else { Fault::S3ObjectUnreadable(reason) }
+}
+
+/// S3 is away, which says nothing of the object: its caller may ask again.
+fn away(reason: String) -> Fault {
+    Fault::unavailable("reading from S3")(reason)
+}
+
+/// Whether no answer came, or only a part of one.
+fn is_of_the_way(error: &Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<HttpError>() {
+            return error.kind() != HttpErrorKind::Unknown;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What went wrong, for the log: of an answer the status and S3's own code, never its body, which may repeat the key's token.
@@ -236,6 +269,7 @@ mod tests {
             style,
             key: Some(("id".to_owned(), "secret".into())),
             token: None,
+            limit: Duration::from_secs(20),
         }
     }
 
@@ -286,6 +320,7 @@ mod tests {
         assert_eq!(reason(&error(answer)), "S3 answered 400 Bad Request ExpiredToken");
         assert!(matches!(unavailable(error(answer)), Fault::S3ObjectUnavailable(_)));
         assert!(matches!(unavailable(error("status code: 503 Service Unavailable: ")), Fault::S3Busy(_)));
+        assert!(matches!(unavailable(error("status code: 500 Internal Server Error: ")), Fault::Unavailable { .. }));
         assert!(reason(&error(&"x".repeat(10_000))).len() < 1000);
     }
 }

@@ -6,28 +6,39 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
+
 use crate::domain::Fault;
 use crate::task;
 
-use super::connections::Transaction;
+use super::connections::{Transaction, timed_out};
 use super::{Collection, Store};
 
-/// Postgres: serialization_failure, deadlock_detected. SQLite: SQLITE_BUSY and SQLITE_BUSY_SNAPSHOT.
-const GIVEN_UP: [&str; 4] = ["40001", "40P01", "5", "517"];
+/// Postgres: serialization_failure, deadlock_detected. SQLite: SQLITE_BUSY_SNAPSHOT.
+const GIVEN_UP: [&str; 3] = ["40001", "40P01", "517"];
 /// Postgres: too_many_connections, lock_not_available, query_canceled (by its timeout), admin_shutdown, crash_shutdown,
-/// cannot_connect_now, connection_failure, idle_in_transaction_session_timeout.
-const PASSING: [&str; 8] = ["53300", "55P03", "57014", "57P01", "57P02", "57P03", "08006", "25P03"];
+/// cannot_connect_now, connection_failure, idle_in_transaction_session_timeout. SQLite: SQLITE_BUSY, which comes after the wait for the file.
+const PASSING: [&str; 9] = ["5", "53300", "55P03", "57014", "57P01", "57P02", "57P03", "08006", "25P03"];
 /// How often a change is tried that the database gives up.
 const ATTEMPTS: u32 = 12;
 /// The unit of the pause before the next try, which is taken at random and grows.
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Store {
-    pub(super) async fn writer(&self) -> tokio::sync::SemaphorePermit<'_> {
-        self.writers.acquire().await.expect("the semaphore is never closed")
+    /// The right to write, for which everybody waits as long as for a connection.
+    pub(super) async fn writer(&self, context: &'static str) -> Result<SemaphorePermit<'_>, Fault> {
+        let wait = self.pool.wait();
+        match timeout(wait, self.writers.acquire()).await {
+            Ok(permit) => permit.map_err(Fault::internal(context)),
+            Err(_) => Err(Fault::internal(context)(timed_out(format!("other changes took longer than {wait:?}")))),
+        }
     }
 
     /// Begins a change of a collection's faces and takes its next revision.
+    ///
+    /// Every change locks rows in one order, or two would wait for each other until Postgres gives one of them up: the account's row (who
+    /// makes or deletes a collection), the collection's row, and then what belongs to the collection.
     pub(super) async fn begin_change(
         &self,
         collection: &Collection,
@@ -71,7 +82,7 @@ pub(super) async fn finish_change(
 }
 
 /// Makes a change as a task of its own, which ends whatever becomes of the client. A change that the database gave up for the sake of
-/// another one (a deadlock, a failed serialization, a busy file) is made again: nothing of it was committed.
+/// another one (a deadlock, a failed serialization, a file that changed) is made again: nothing of it was committed.
 pub(super) async fn to_the_end<A, T, F>(
     context: &'static str,
     with: A,
@@ -126,7 +137,6 @@ pub fn or_unavailable(fault: Fault) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connections::timed_out;
     use super::super::rows::decode_error;
     use super::*;
 

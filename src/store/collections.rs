@@ -36,7 +36,7 @@ impl Store {
             CONTEXT,
             (self.clone(), account.clone(), id.clone(), model_version.clone(), tags),
             move |(store, account, id, model_version, tags)| async move {
-                let _writer = store.writer().await;
+                let _writer = store.writer(CONTEXT).await?;
                 let mut transaction = store.pool.begin().await.map_err(Fault::internal(CONTEXT))?;
                 let count = count_collections(&mut transaction, &account, 1).await.map_err(Fault::internal(CONTEXT))?;
                 let key = sqlx::query(
@@ -125,7 +125,7 @@ impl Store {
     pub async fn delete_collection(&self, account: &AccountId, id: &CollectionId) -> Result<(), Fault> {
         const CONTEXT: &str = "deleting a collection";
         to_the_end(CONTEXT, (self.clone(), account.clone(), id.clone()), |(store, account, id)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let mut transaction = store.pool.begin_long().await.map_err(Fault::internal(CONTEXT))?;
             count_collections(&mut transaction, &account, -1).await.map_err(Fault::internal(CONTEXT))?;
             let gone = sqlx::query("DELETE FROM collections WHERE account = $1 AND name = $2")

@@ -54,6 +54,11 @@ impl Connections {
         self.limit.is_some()
     }
 
+    /// How long anybody waits for one of them.
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
     /// The most of them.
     pub fn most(&self) -> u32 {
         self.pool.options().get_max_connections()

@@ -10,12 +10,11 @@ use crate::domain::{Face, FaceId, Fault, IndexedFace, UserId};
 
 use super::change::{finish_change, to_the_end};
 use super::connections::Transaction;
-use super::rows::{FACE_COLUMNS, about_faces, bytes_of, decode_error, face_id_of, face_of, placeholders, vector_of};
-use super::users::UserKey;
-use super::{Collection, Store};
-
-/// Faces of one statement: twelve parameters each, and Postgres takes 65,535, SQLite 32,766.
-const FACES_AT_ONCE: usize = 200;
+use super::rows::{
+    FACE_COLUMNS, FACES_AT_ONCE, about_faces, bytes_of, decode_error, face_id_of, face_of, placeholders, vector_of,
+};
+use super::tombstones::{forget_faces, leave_faces};
+use super::{Collection, Store, UserKey};
 
 /// What became of faces that were to be deleted.
 #[derive(Debug)]
@@ -41,7 +40,7 @@ impl Store {
             return Ok(());
         }
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), move |(store, collection, faces)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let rows: Vec<_> = faces.iter().map(|face| (face, None)).collect();
             let added = insert_faces_of(&mut transaction, &collection, &rows, revision)
@@ -57,7 +56,7 @@ impl Store {
     pub async fn delete_faces(&self, collection: &Collection, faces: Vec<FaceId>) -> Result<Deletion, Fault> {
         const CONTEXT: &str = "deleting faces";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), move |(store, collection, faces)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let internal = Fault::internal(CONTEXT);
             let deleted = delete_faces_of(&mut transaction, &collection, &faces, revision).await.map_err(&internal)?;
@@ -104,17 +103,6 @@ impl Store {
         faces.sort_unstable_by_key(|face| face.face_id);
         faces.truncate(limit as usize);
         Ok(faces)
-    }
-
-    /// The ids of faces that were deleted after `revision`.
-    pub async fn deleted_since(&self, collection: &Collection, revision: i64) -> Result<Vec<FaceId>, Fault> {
-        sqlx::query("SELECT face_id FROM deleted_faces WHERE collection_id = $1 AND revision > $2")
-            .bind(collection.key)
-            .bind(revision)
-            .try_map(|row: AnyRow| face_id_of(&row, 0))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(Fault::internal("reading deletions"))
     }
 
     /// The ids and vectors of faces that came after `revision`, as they come from the database.
@@ -169,15 +157,11 @@ pub(super) async fn insert_faces_of(
         );
         added.extend(query.try_map(|row: AnyRow| face_id_of(&row, 0)).fetch_all(&mut **transaction).await?);
     }
-    for some in added.chunks(FACES_AT_ONCE) {
-        let ids = placeholders(2, some.len());
-        let statement = format!("DELETE FROM deleted_faces WHERE collection_id = $1 AND face_id IN ({ids})");
-        about_faces(statement, collection, some).execute(&mut **transaction).await?;
-    }
+    forget_faces(transaction, collection, &added).await?;
     Ok(added)
 }
 
-/// Deletes faces and leaves their ids in `deleted_faces`; those that were there.
+/// Deletes faces and leaves their tombstones; those that were there.
 async fn delete_faces_of(
     transaction: &mut Transaction,
     collection: &Collection,
@@ -191,17 +175,7 @@ async fn delete_faces_of(
     );
     let query = about_faces(statement, collection, faces);
     let deleted = query.try_map(|row: AnyRow| face_id_of(&row, 0)).fetch_all(&mut **transaction).await?;
-    for face in &deleted {
-        sqlx::query(
-            "INSERT INTO deleted_faces (collection_id, face_id, revision) VALUES ($1, $2, $3) \
-             ON CONFLICT (collection_id, face_id) DO UPDATE SET revision = EXCLUDED.revision",
-        )
-        .bind(collection.key)
-        .bind(face.as_bytes().to_vec())
-        .bind(revision)
-        .execute(&mut **transaction)
-        .await?;
-    }
+    leave_faces(transaction, collection, &deleted, revision).await?;
     Ok(deleted)
 }
 

@@ -15,6 +15,7 @@ mod place;
 mod rows;
 mod tags;
 mod tokens;
+mod tombstones;
 mod transfer;
 mod users;
 
@@ -33,7 +34,7 @@ pub use faces::Deletion;
 pub use place::{Limits, OpenError, StorePlace};
 pub use tokens::Token;
 pub use transfer::{Founding, Snapshot};
-pub use users::{Association, Reassignment, UserKey};
+pub use users::{Association, Reassignment};
 
 /// The store of one server; clones share its connections.
 #[derive(Clone)]
@@ -64,3 +65,7 @@ pub struct Collection {
     /// How many users it holds.
     pub user_count: i64,
 }
+
+/// The store's own key of a user, never used again after the user is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserKey(pub i64);

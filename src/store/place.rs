@@ -19,17 +19,19 @@ use super::change::to_the_end;
 use super::connections::{Connections, settings_of, timed_out};
 
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
-const SQLITE: [(i64, &str, &str); 4] = [
+const SQLITE: [(i64, &str, &str); 5] = [
     (1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/sqlite/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/sqlite/0003_users.sql")),
     (4, "accounts, secrets, tokens", include_str!("../../migrations/sqlite/0004_accounts_secrets_tokens.sql")),
+    (5, "pruned tombstones", include_str!("../../migrations/sqlite/0005_pruned_tombstones.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 4] = [
+const POSTGRES: [(i64, &str, &str); 5] = [
     (1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/postgres/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/postgres/0003_users.sql")),
     (4, "accounts, secrets, tokens", include_str!("../../migrations/postgres/0004_accounts_secrets_tokens.sql")),
+    (5, "pruned tombstones", include_str!("../../migrations/postgres/0005_pruned_tombstones.sql")),
 ];
 
 /// The SQLite file of a data folder.
@@ -40,7 +42,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// SQLite: a write-ahead log so that readers never wait, a sync at each commit so that what was acknowledged survives a power cut, and
 /// zeros over what was deleted: the vector of a person's face must not stay in the file.
-const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; \
+const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                                PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
 
 /// How much of the database the store may take, and how long it waits for it.
@@ -136,12 +138,15 @@ impl Store {
                 let file = sqlite_file(&place.data_dir)?;
                 let (url, place) = (sqlite_url(&file), file);
                 let fail = |source| OpenError::Connect { place: place.clone(), source };
+                // First of all: another process may be at work on the file.
+                let settings = format!("PRAGMA busy_timeout = {}; {SQLITE_SETTINGS}", wait.as_millis());
                 let mut first = AnyConnection::connect(&url).await.map_err(fail)?;
-                first.execute(SQLITE_SETTINGS).await.map_err(fail)?;
+                first.execute(AssertSqlSafe(settings.clone())).await.map_err(fail)?;
                 migrator(SQLITE).run(&mut first).await?;
                 first.close().await.map_err(fail)?;
-                let options = options.after_connect(|connection, _| {
-                    Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(drop) })
+                let options = options.after_connect(move |connection, _| {
+                    let settings = sqlx::raw_sql(AssertSqlSafe(settings.clone()));
+                    Box::pin(async move { connection.execute(settings).await.map(drop) })
                 });
                 let pool = Connections::new(options.connect(&url).await.map_err(fail)?, wait, None);
                 Ok(Self { pool, writers: Arc::new(Semaphore::new(1)), place })
@@ -205,7 +210,7 @@ impl Store {
     pub async fn secret(&self, name: &str) -> Result<Vec<u8>, Fault> {
         const CONTEXT: &str = "reading a secret";
         to_the_end(CONTEXT, (self.clone(), name.to_owned()), |(store, name)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let fresh = [*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat();
             sqlx::query("INSERT INTO secrets (name, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING")
                 .bind(name.clone())

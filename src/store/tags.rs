@@ -27,7 +27,7 @@ impl Store {
     pub async fn put_tags(&self, collection: &Collection, tags: Tags) -> Result<(), Fault> {
         const CONTEXT: &str = "tagging a collection";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), tags), move |(store, collection, tags)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let mut transaction = store.begin_tagging(&collection, CONTEXT).await?;
             put_tags(&mut transaction, collection.key, &tags).await.map_err(Fault::internal(CONTEXT))?;
             let count = sqlx::query("SELECT count(*) FROM tags WHERE collection_id = $1")
@@ -48,7 +48,7 @@ impl Store {
     pub async fn remove_tags(&self, collection: &Collection, keys: Vec<TagKey>) -> Result<(), Fault> {
         const CONTEXT: &str = "untagging a collection";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), keys), move |(store, collection, keys)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let mut transaction = store.begin_tagging(&collection, CONTEXT).await?;
             for key in &keys {
                 sqlx::query("DELETE FROM tags WHERE collection_id = $1 AND tag_key = $2")

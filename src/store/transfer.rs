@@ -18,8 +18,8 @@ use super::rows::{
     COLLECTION_COLUMNS, FACE_COLUMNS, collection_of, decode_error, face_of, floats_of, placeholders, tag_of, user_name,
 };
 use super::tags::put_tags;
-use super::users::{UserKey, count_users, refresh};
-use super::{Collection, Store};
+use super::users::{count_users, refresh};
+use super::{Collection, Store, UserKey};
 
 /// The database as it is at one moment, whatever changes meanwhile.
 pub struct Snapshot {
@@ -114,9 +114,11 @@ impl Store {
         const CONTEXT: &str = "making a collection as it was elsewhere";
         let Founding { account, id, model_version, .. } = founding.clone();
         to_the_end(CONTEXT, (self.clone(), founding), |(store, founding)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let internal = Fault::internal(CONTEXT);
             let mut transaction = store.pool.begin().await.map_err(&internal)?;
+            // Before the collection's row, as whoever makes or deletes one does: see `Store::begin_change`.
+            count_collections(&mut transaction, &founding.account, 1).await.map_err(&internal)?;
             let made = sqlx::query(
                 "INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING id",
@@ -129,11 +131,13 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(&internal)?;
-            if let Some(key) = made {
-                count_collections(&mut transaction, &founding.account, 1).await.map_err(&internal)?;
-                put_tags(&mut transaction, key, &founding.tags).await.map_err(&internal)?;
+            match made {
+                None => transaction.rollback().await.map_err(&internal),
+                Some(key) => {
+                    put_tags(&mut transaction, key, &founding.tags).await.map_err(&internal)?;
+                    transaction.commit().await.map_err(&internal)
+                }
             }
-            transaction.commit().await.map_err(&internal)
         })
         .await?;
         let collection = self.collection(&account, &id).await?;
@@ -162,7 +166,7 @@ impl Store {
     ) -> Result<Vec<(UserId, UserKey)>, Fault> {
         const CONTEXT: &str = "making users as they were elsewhere";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), users), |(store, collection, users)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let (internal, mut made) = (Fault::internal(CONTEXT), 0);
             for user in &users {
@@ -202,7 +206,7 @@ impl Store {
     ) -> Result<usize, Fault> {
         const CONTEXT: &str = "storing faces as they were elsewhere";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), |(store, collection, faces)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let rows: Vec<_> = faces.iter().map(|(face, user)| (face, *user)).collect();
             let added = insert_faces_of(&mut transaction, &collection, &rows, revision)
@@ -234,7 +238,7 @@ impl Store {
     pub async fn refresh_users(&self, collection: &Collection, users: Vec<UserKey>) -> Result<(), Fault> {
         const CONTEXT: &str = "bringing users up to date";
         to_the_end(CONTEXT, (self.clone(), collection.clone(), users), |(store, collection, users)| async move {
-            let _writer = store.writer().await;
+            let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             for user in &users {
                 refresh(&mut transaction, user.0, revision).await.map_err(Fault::internal(CONTEXT))?;

@@ -10,11 +10,8 @@ use super::change::to_the_end;
 use super::connections::Transaction;
 use super::rows::{about_faces, bytes_of, decode_error, face_id_of, floats_of, placeholders, user_name};
 use super::tokens::{Token, remember, replayed};
-use super::{Collection, Store};
-
-/// The store's own key of a user, never used again after the user is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserKey(pub i64);
+use super::tombstones::leave_user;
+use super::{Collection, Store, UserKey};
 
 /// What is to become of faces and a user.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +62,7 @@ impl Store {
             CONTEXT,
             (self.clone(), collection.clone(), id.clone(), token),
             move |(store, collection, id, token)| async move {
-                let _writer = store.writer().await;
+                let _writer = store.writer(CONTEXT).await?;
                 let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
                 if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
                     return Ok(());
@@ -101,7 +98,7 @@ impl Store {
             CONTEXT,
             (self.clone(), collection.clone(), id.clone(), token),
             |(store, collection, id, token)| async move {
-                let _writer = store.writer().await;
+                let _writer = store.writer(CONTEXT).await?;
                 let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
                 if replayed(&mut transaction, &collection.account, token.as_ref()).await?.is_some() {
                     return Ok(());
@@ -113,13 +110,7 @@ impl Store {
                     .execute(&mut *transaction)
                     .await
                     .map_err(&internal)?;
-                sqlx::query("INSERT INTO deleted_users (collection_id, user_id, revision) VALUES ($1, $2, $3)")
-                    .bind(collection.key)
-                    .bind(key)
-                    .bind(revision)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(&internal)?;
+                leave_user(&mut transaction, &collection, key, revision).await.map_err(&internal)?;
                 count_users(&mut transaction, &collection, -1).await.map_err(&internal)?;
                 remember(&mut transaction, &collection, token, &[]).await?;
                 transaction.commit().await.map_err(&internal)
@@ -188,7 +179,7 @@ impl Store {
             CONTEXT,
             (self.clone(), collection.clone(), id.clone(), faces, token),
             move |(store, collection, id, faces, token)| async move {
-                let _writer = store.writer().await;
+                let _writer = store.writer(CONTEXT).await?;
                 let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
                 let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
                 let (user, face_count) = user_of(&mut transaction, &collection, &id).await?;
@@ -234,24 +225,6 @@ impl Store {
             },
         )
         .await
-    }
-
-    /// The keys of users that were deleted, or lost their last face, after `revision`.
-    pub async fn users_without_vector_since(
-        &self,
-        collection: &Collection,
-        revision: i64,
-    ) -> Result<Vec<UserKey>, Fault> {
-        sqlx::query(
-            "SELECT user_id FROM deleted_users WHERE collection_id = $1 AND revision > $2 \
-             UNION ALL SELECT id FROM users WHERE collection_id = $1 AND revision > $2 AND embedding IS NULL",
-        )
-        .bind(collection.key)
-        .bind(revision)
-        .try_map(|row: AnyRow| row.try_get(0).map(UserKey))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(Fault::internal("reading deleted users"))
     }
 
     /// The keys and vectors of users that changed after `revision`, as they come from the database.

@@ -67,6 +67,7 @@ pub struct Metrics {
     images_waiting: Gauge,
     requests_in_progress: Gauge,
     body_bytes: Gauge,
+    reply_bytes: Gauge,
     gallery_members: Gauge,
     gallery_bytes: Gauge,
     galleries_loading: Gauge,
@@ -87,6 +88,8 @@ pub struct Load {
     pub requests_in_progress: usize,
     /// Bytes of bodies that have arrived and are not parsed yet.
     pub body_bytes: usize,
+    /// Bytes of replies that their clients have not taken yet.
+    pub reply_bytes: usize,
     /// Vectors in memory, of faces and of users.
     pub gallery_members: usize,
     /// What they take.
@@ -120,6 +123,7 @@ impl Metrics {
         let images_waiting = gauge("images_waiting", "Images that wait for a vision worker");
         let requests_in_progress = gauge("requests_in_progress", "Requests whose body is there and whose reply is not");
         let body_bytes = gauge("body_bytes", "Bytes of bodies that are there and not parsed yet");
+        let reply_bytes = gauge("reply_bytes", "Bytes of replies that are not sent yet");
         let gallery_members = gauge("gallery_members", "Vectors of faces and users in memory");
         let gallery_bytes = gauge("gallery_bytes", "Memory of those vectors");
         let galleries_loading = gauge("galleries_loading", "Galleries that are being loaded into memory");
@@ -148,6 +152,7 @@ impl Metrics {
             images_waiting,
             requests_in_progress,
             body_bytes,
+            reply_bytes,
             gallery_members,
             gallery_bytes,
             galleries_loading,
@@ -177,6 +182,7 @@ impl Metrics {
         self.images_waiting.set(whole(load.images_waiting));
         self.requests_in_progress.set(whole(load.requests_in_progress));
         self.body_bytes.set(whole(load.body_bytes));
+        self.reply_bytes.set(whole(load.reply_bytes));
         self.gallery_members.set(whole(load.gallery_members));
         self.gallery_bytes.set(whole(load.gallery_bytes));
         self.galleries_loading.set(whole(load.galleries_loading));
@@ -240,6 +246,7 @@ mod tests {
             images_waiting: 3,
             requests_in_progress: 4,
             body_bytes: 5,
+            reply_bytes: 10,
             gallery_members: 6,
             gallery_bytes: 7,
             galleries_loading: 8,
@@ -253,6 +260,7 @@ mod tests {
             "rekollect_request_duration_seconds_bucket{le=\"0.05\",operation=\"IndexFaces\"} 2",
             "rekollect_stage_duration_seconds_count{stage=\"detect\"} 1",
             "rekollect_images_waiting 3",
+            "rekollect_reply_bytes 10",
             "rekollect_gallery_members 6",
             "rekollect_gallery_bytes 7",
             "rekollect_galleries_loading 8",

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,7 +54,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
         Ok(body) => (StatusCode::OK, None, body, None),
         Err(rejection) => {
             let reply = rejection.reply();
-            (reply.status, Some(reply.code), reply.body.to_string().into_bytes(), rejection.detail())
+            (reply.status, Some(reply.code), reply.body.to_string().into(), rejection.detail())
         }
     };
     let line = Line { operation: name, caller, status, code, request_id: &request_id, started, detail };
@@ -86,15 +87,17 @@ async fn answer(
     body: Body,
     stages: &Stages,
     caller: &mut Option<String>,
-) -> Result<Vec<u8>, Rejection> {
+) -> Result<Bytes, Rejection> {
     let head = head_of(parts);
     let (principal, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
     let permit = front.requests.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Fault::Overloaded("too many requests in progress"))?;
     task::answering(permit, async {
-        let operation = name.parse()?;
+        let operation: Operation = name.parse()?;
+        front.replies.are_welcome()?;
         let body = stages.time(Stage::Receive, || unpack(front, &parts.headers, body))?;
-        run(Admission { front, principal, stages, operation, body }).await
+        let reply = run(Admission { front, principal, stages, operation, body }).await?;
+        Ok(front.replies.hold(reply, operation.is_change())?)
     })
     .await
 }

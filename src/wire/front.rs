@@ -12,6 +12,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
 use super::injection::Injector;
+use super::replies::Replies;
 
 /// What the routes share.
 pub struct Front {
@@ -45,4 +46,6 @@ pub struct Front {
     pub max_body: usize,
     /// Within what time a body has to arrive.
     pub body_timeout: Duration,
+    /// What clients have not taken yet.
+    pub replies: Replies,
 }

@@ -12,6 +12,7 @@ pub mod errors;
 pub mod front;
 pub mod injection;
 mod origins;
+pub mod replies;
 pub mod router;
 mod shapes;
 mod validation;

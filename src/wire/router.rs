@@ -123,6 +123,7 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
         images_waiting: service.workers.waiting(),
         requests_in_progress: front.max_requests - front.requests.available_permits(),
         body_bytes: front.max_bodies - front.body_bytes.available_permits(),
+        reply_bytes: front.replies.bytes(),
         gallery_members,
         gallery_bytes,
         galleries_loading: loading.galleries,

@@ -30,7 +30,7 @@ class Databases:
 
     def execute(self, statement):
         with self.connection() as connection:
-            connection.run(statement)
+            return connection.run(statement)
 
     def connection(self):
         """A connection to the database of the URL; a context that closes it."""

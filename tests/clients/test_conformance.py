@@ -443,7 +443,7 @@ INVALID = {
 PROVOKED = {
     "AccessDeniedException": ("a caller whose policies allow nothing", denied),
     "ConflictException": ("making a user that there is", same_again),
-    "IdempotentParameterMismatchException": ("a ClientRequestToken that came with another user before", token_of_another),
+    "IdempotentParameterMismatchException": ("a ClientRequestToken that came with another user or collection before", token_of_another),
     "ImageTooLargeException": ("an image of 10,001 pixels a side", too_wide),
     "InternalServerError": ("a table that is gone from the store (on Postgres)", broken_store),
     "InvalidImageFormatException": ("bytes that are neither JPEG nor PNG", no_image),

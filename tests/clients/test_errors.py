@@ -25,7 +25,7 @@ def failure(call, **arguments):
     with pytest.raises(ClientError) as raised:
         call(**arguments)
     reply = raised.value.response
-    assert reply["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert reply["ResponseMetadata"]["HTTPStatusCode"] == (500 if reply["Error"]["Code"] == "ThrottlingException" else 400)
     assert reply["ResponseMetadata"]["RequestId"]
     return reply["Error"]["Code"], reply["Error"].get("Message", "")
 

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pictures
 import pytest
@@ -23,7 +23,7 @@ from test_pgvector import PGVECTOR, database  # noqa: F401
 SECONDS = int(os.environ.get("REKOLLECT_TEST_HISTORY_SECONDS", "60"))
 SEED = int(os.environ.get("REKOLLECT_TEST_SEED", time.time_ns() % 1_000_000))
 SERVERS, WRITERS, READERS = 3, 4, 3
-WAIT, LIMIT = 1, 2  # seconds for a connection to the database, and for a statement
+WAIT, LIMIT = 2, 3  # seconds for a connection to the database, and for a statement
 LIMITS = {"REKOLLECT_DATABASE_WAIT": str(WAIT), "REKOLLECT_DATABASE_TIMEOUT": str(LIMIT), "RUST_LOG": "warn"}
 PATIENCE = 8  # of a client
 MOST = 4096  # faces of an answer
@@ -38,7 +38,11 @@ class Place:
         self.start()
 
     def start(self):
-        self.server = Server(self.folder, database_url=self.proxy.url, args=["--workers", "1"], env=self.env)
+        """As a supervisor does: again, where the database did not answer in time."""
+        while True:
+            with suppress(AssertionError):
+                self.server = Server(self.folder, database_url=self.proxy.url, args=["--workers", "1"], env=self.env)
+                break
         self.client = rekognition(self.server.url, patience=PATIENCE)
 
     def kill(self):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -170,6 +171,61 @@ def test_two_connections_are_enough_whatever_is_copied_at_once(tmp_path, own, ph
         with ThreadPoolExecutor(len(questions)) as pool:
             replies = list(pool.map(search, questions))
         assert [len(reply.get("FaceMatches") or reply.get("UserMatches")) for reply in replies] == [1] * len(questions)
+
+
+def test_what_went_leaves_the_tables_when_its_tombstones_went_too(tmp_path, own, photo):
+    """Thousands of later deletions push them out."""
+    url, execute = own
+    with Server(tmp_path, database_url=url, env=PGVECTOR) as server:
+        client, name = server.client, {"CollectionId": "people"}
+        client.create_collection(**name)
+        obama = [face_ids(index(client, "people", photo(f"obama{number}.jpg"), "obama"))[0] for number in ("", 2, 3)]
+        for user in ("first", "second"):
+            client.create_user(**name, UserId=user)
+        client.associate_faces(**name, UserId="first", FaceIds=[obama[0]])
+        client.associate_faces(**name, UserId="second", FaceIds=[obama[1]])
+        assert len(answers(client, "people", obama[0])) == 2
+        assert len(client.search_users(**name, UserId="first", UserMatchThreshold=0)["UserMatches"]) == 1
+
+        client.delete_user(**name, UserId="second")
+        assert len(client.delete_faces(**name, FaceIds=obama[1:])["DeletedFaces"]) == 2
+        execute("DELETE FROM deleted_faces")
+        execute("DELETE FROM deleted_users")
+        execute("UPDATE collections SET tombstones = 0, pruned_to = revision")
+        (biden,) = face_ids(index(client, "people", photo("biden.jpg"), "biden"))
+        assert [face for face, _ in answers(client, "people", obama[0])] == [biden]
+        assert client.search_users(**name, UserId="first", UserMatchThreshold=0)["UserMatches"] == []
+        assert [execute(f"SELECT count(*) FROM {kind}_vectors") for kind in ("face", "user")] == [[[2]], [[1]]]
+        with pytest.raises(client.exceptions.InvalidParameterException):
+            client.search_faces(**name, FaceId=obama[1])
+
+
+def test_a_search_and_a_deletion_of_its_collection_do_not_wait_for_each_other(tmp_path, own, photo):
+    """Each would have what the other waits for: the note of how far the tables are, and the collection's row."""
+    url, execute = own
+    with Server(tmp_path, database_url=url, env=PGVECTOR) as server, ThreadPoolExecutor(1) as pool:
+        server.client.create_collection(CollectionId="people")
+        (obama,) = face_ids(index(server.client, "people", photo("obama.jpg"), "obama"))
+        assert answers(server.client, "people", obama) == []
+        index(server.client, "people", photo("biden.jpg"), "biden")
+        # What a deletion does: the collection's row first, and then what belongs to it.
+        with Databases(url).connection() as deletion:
+            deletion.run("SET lock_timeout = '200ms'")
+            deletion.run("BEGIN")
+            deletion.run("SELECT 1 FROM collections FOR UPDATE")
+            search = pool.submit(answers, server.client, "people", obama)
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            until(lambda: execute(waiting) == [[1]])
+            assert deletion.run("SELECT revision FROM vector_images FOR UPDATE") == [[1]]
+            deletion.run("COMMIT")
+        assert len(search.result()) == 1
+
+
+def until(asked):
+    end = time.monotonic() + 10
+    while not asked():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_many_index_and_search_at_once(both, photo):

@@ -31,6 +31,7 @@ UNAVAILABLE = (
 )
 UNREADABLE = ("InvalidS3ObjectException", "Request has invalid S3 object.")
 TOO_LARGE = ("ImageTooLargeException", "Image size is too large.")
+AWAY = ("ThrottlingException", "Service Unavailable")
 BUSY = ("ProvisionedThroughputExceededException", "S3 download limit exceeded.")
 
 # Moto takes every key unless it is told otherwise.
@@ -610,13 +611,13 @@ BODY = bytes(1000)
         pytest.param([error(403, "AccessDenied")], UNAVAILABLE, id="no access"),
         pytest.param([error(404, "NoSuchKey")], UNAVAILABLE, id="no object"),
         pytest.param([error(301, "PermanentRedirect")], UNAVAILABLE, id="another region"),
-        pytest.param([error(500, "InternalError")], UNAVAILABLE, id="broken"),
+        pytest.param([error(500, "InternalError")], AWAY, id="broken"),
         pytest.param([error(503, "ServiceUnavailable")], BUSY, id="unavailable"),
         pytest.param([error(503, "SlowDown")], BUSY, id="busy"),
-        pytest.param([None], UNAVAILABLE, id="hangs up"),
+        pytest.param([None], AWAY, id="hangs up"),
         pytest.param([Answer(BODY, length=2000)], UNREADABLE, id="hangs up in the body"),
-        pytest.param([Answer(BODY, length=2000, headers={})], UNREADABLE, id="hangs up in the body, no tag"),
-        pytest.param([Answer(BODY, length=2000), None], UNREADABLE, id="hangs up in the body, then at once"),
+        pytest.param([Answer(BODY, length=2000, headers={})], AWAY, id="hangs up in the body, no tag"),
+        pytest.param([Answer(BODY, length=2000), None], AWAY, id="hangs up in the body, then at once"),
         pytest.param([Answer(BODY, length=2000), Answer(BODY)], UNREADABLE, id="body short and then another"),
         pytest.param([Answer(b"", length=2000)], UNREADABLE, id="no body"),
         pytest.param([Answer(BODY, length="many")], UNAVAILABLE, id="no number"),
@@ -657,7 +658,7 @@ def test_nothing_listens(tmp_path):
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
     with Server(tmp_path, args=["--workers", "1", "--s3-endpoint", nobody], env=KEY) as server:
         begin = time.monotonic()
-        assert refusal(server.client, "obama.jpg") == UNAVAILABLE
+        assert refusal(server.client, "obama.jpg") == AWAY
         assert time.monotonic() - begin < 10
         no_panic(server)
 

@@ -69,6 +69,7 @@ def first_schema(request, tmp_path, databases):
     box = dict(box_left=0.1, box_top=0.1, box_width=0.5, box_height=0.5)
     vector = numpy.eye(1, 128, dtype=numpy.float32).tobytes()
     add(store, "faces", collection_id=key, face_id=FACE.bytes, image_id=FACE.bytes, **box, confidence=99.0, embedding=vector, revision=1)
+    add(store, "deleted_faces", collection_id=key, face_id=uuid.uuid4().bytes, revision=1)
     yield store, tmp_path
     store.connection.close()
 
@@ -102,6 +103,7 @@ def test_a_database_of_the_first_schema_goes_on(first_schema, photo):
     with Server(folder, database_url=store.url) as server:
         (face,) = server.client.list_faces(CollectionId=COLLECTION)["Faces"]
         assert face["FaceId"] == str(FACE)
+        assert [tuple(row) for row in store.run("SELECT tombstones, pruned_to FROM collections")] == [(1, 0)]
         assert server.client.search_faces(CollectionId=COLLECTION, FaceId=str(FACE))["FaceMatches"] == []
         server.client.index_faces(CollectionId=COLLECTION, Image={"Bytes": photo("obama.jpg")})
         assert server.client.describe_collection(CollectionId=COLLECTION)["FaceCount"] == 2

@@ -217,15 +217,20 @@ mod tests {
         assert!(Arc::ptr_eq(&galleries.entry(&collection(2)).unwrap(), &new) && !new.gone.is_cancelled());
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_scan_keeps_its_turn_although_its_caller_has_gone() {
+    fn query() -> Query<FaceId> {
+        Query { probe: Probe::Embedding(vec![1.0, 0.0, 0.0, 0.0]), min_cosine: -1.0, limit: 4096 }
+    }
+
+    /// A gallery over which a scan goes for some tenths of a second, the question that began it, and the answers to others that share it.
+    async fn while_scanned()
+    -> (Arc<Entry<FaceId>>, impl Future<Output = Result<Answer<FaceId>, Fault>>, Vec<oneshot::Receiver<Answer<FaceId>>>)
+    {
         let entry = Arc::new(Entry::<FaceId>::new(&collection(1), Budget::new(None).share(|| {})));
         let mut gallery = Gallery::for_members(0);
         for n in 0..20_000u128 {
             gallery.insert(FaceId::from_bytes(n.to_be_bytes()), &[1.0, (n % 97) as f32, 2.0, 3.0]).unwrap();
         }
         entry.gallery.store(Arc::new(gallery));
-        let query = || Query { probe: Probe::Embedding(vec![1.0, 0.0, 0.0, 0.0]), min_cosine: -1.0, limit: 4096 };
         let mut others = Vec::new();
         for _ in 0..400 {
             let (reply, answer) = oneshot::channel();
@@ -237,6 +242,12 @@ mod tests {
             let waited = tokio::time::timeout(Duration::from_millis(1), &mut asking).await;
             assert!(waited.is_err(), "the scan was too short to see");
         }
+        (entry, asking, others)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scan_keeps_its_turn_although_its_caller_has_gone() {
+        let (entry, asking, mut others) = while_scanned().await;
         drop(asking);
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(entry.scanning.try_lock().is_err(), "the turn is free while the scan goes on");
@@ -244,5 +255,17 @@ mod tests {
         for other in &mut others {
             assert!(other.try_recv().is_ok(), "a question that shared the scan got no answer");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn neither_a_change_of_a_gallery_nor_a_look_at_it_waits_for_a_scan() {
+        let (entry, asking, _others) = while_scanned().await;
+        let mut changed = Gallery::clone(&entry.gallery.load());
+        changed.remove(&FaceId::from_bytes(7u128.to_be_bytes()));
+        entry.gallery.store(Arc::new(changed));
+        assert_eq!(entry.gallery.load().len(), 19_999);
+        assert!(entry.scanning.try_lock().is_err(), "the scan ended first");
+        assert_eq!(asking.await.unwrap().unwrap().len(), 4096);
+        assert_eq!(entry.ask(query()).await.unwrap().unwrap().len(), 4096);
     }
 }

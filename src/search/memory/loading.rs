@@ -183,53 +183,66 @@ impl<Id: Member> Work<Id> {
 
     async fn catch_up(&self) -> Result<(), Fault> {
         let Self { entry, collection, store, .. } = self;
-        let mut gallery = Gallery::clone(&entry.gallery.load());
-        let known = gallery.revision;
-        // Where nothing is yet, there is nothing to remove: the first load would read every face that was ever deleted.
-        let is_whole = gallery.len() == 0;
+        let known = entry.gallery.load_full();
         let expected = usize::try_from(Id::count(collection)).unwrap_or(0);
-        let missing = expected.saturating_sub(gallery.len());
-        let room = if missing > LARGE { &self.room.loads } else { &self.room.catch_ups };
-        if is_whole {
-            let whole = Some(Whole { loaded: 0, of: expected, began: Instant::now() });
-            entry.progress.send_modify(|now| now.whole = whole);
+        if known.len() == 0 {
+            self.begins_anew(expected);
         }
+        let is_large = expected.saturating_sub(known.len()) > LARGE;
+        let room = if is_large { &self.room.loads } else { &self.room.catch_ups };
         let _place = room.acquire().await.map_err(Fault::internal("waiting for a turn to load"))?;
         // What it will take is taken before it is there.
-        let bytes = Gallery::<Id>::bytes_of(expected.max(gallery.len()), self.dimensions);
+        let bytes = Gallery::<Id>::bytes_of(expected.max(known.len()), self.dimensions);
         entry.share.resize(bytes, true).map_err(|full| self.refusal(full, bytes))?;
-        if is_whole {
-            gallery = Gallery::for_members(expected);
-        }
+
         // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
         // next request reads it again, whole. Nobody searches at the new revision before that is noted.
-        if !is_whole {
-            for some in Id::gone_since(store, collection, known).await?.chunks(AT_ONCE) {
-                some.iter().for_each(|id| gallery.remove(id));
-                // Each may copy what is shared: others get their turn.
-                tokio::task::yield_now().await;
+        let (mut gallery, since) = match self.without_those_gone(&known).await? {
+            Some(gallery) => (gallery, known.revision),
+            None => {
+                self.begins_anew(expected);
+                (Gallery::for_members(expected), 0)
             }
-        }
-        let since = if is_whole { 0 } else { known };
+        };
         let mut changed = pin!(Id::changed_since(store, collection, since).try_ready_chunks(AT_ONCE));
         while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
             for (id, embedding) in batch {
                 gallery.insert(id, &embedding)?;
             }
-            if is_whole {
-                let loaded = gallery.len();
-                entry.progress.send_if_modified(|now| {
-                    if let Some(whole) = &mut now.whole {
-                        whole.loaded = loaded;
-                    }
-                    // Nobody waits for a number.
-                    false
-                });
-            }
+            let loaded = gallery.len();
+            entry.progress.send_if_modified(|now| {
+                now.whole.iter_mut().for_each(|whole| whole.loaded = loaded);
+                // Nobody waits for a number.
+                false
+            });
         }
         gallery.revision = collection.revision;
         entry.gallery.store(Arc::new(gallery));
+        if since == 0 {
+            task::dispose(known);
+        }
         Ok(())
+    }
+
+    fn begins_anew(&self, expected: usize) {
+        let whole = Whole { loaded: 0, of: expected, began: Instant::now() };
+        self.entry.progress.send_modify(|now| now.whole = Some(whole));
+    }
+
+    /// A copy of what is known without those who went since; `None` where to begin anew: where nothing is known (the store may know of
+    /// many deletions), or where the store has forgotten some of them.
+    async fn without_those_gone(&self, known: &Gallery<Id>) -> Result<Option<Gallery<Id>>, Fault> {
+        if known.len() == 0 {
+            return Ok(None);
+        }
+        let Some(gone) = Id::gone_since(&self.store, &self.collection, known.revision).await? else { return Ok(None) };
+        let mut gallery = known.clone();
+        for some in gone.chunks(AT_ONCE) {
+            some.iter().for_each(|id| gallery.remove(id));
+            // Each may copy what is shared: others get their turn.
+            tokio::task::yield_now().await;
+        }
+        Ok(Some(gallery))
     }
 
     fn refusal(&self, full: Full, needs: usize) -> Fault {

@@ -15,6 +15,8 @@ use crate::task;
 
 /// Vectors of one statement: Postgres takes 65,535 parameters.
 const AT_ONCE: usize = 500;
+/// Vectors of which one statement asks whether their members are still there.
+const CHECKED_AT_ONCE: i64 = 10_000;
 
 impl<Id: Member> Tables<Id> {
     /// Brings the tables to at least `collection.revision`. A caller that waits too long is refused; the copying goes on.
@@ -59,6 +61,13 @@ async fn noted_revision<Id: Member>(store: &Store, collection: &Collection) -> R
 async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Result<(), Fault> {
     const CONTEXT: &str = "copying vectors to pgvector";
     let mut transaction = store.pool().begin().await.map_err(Fault::internal(CONTEXT))?;
+    // The collection's row before the note's, as whoever deletes the collection locks them.
+    sqlx::query("SELECT 1 FROM collections WHERE id = $1 FOR KEY SHARE")
+        .bind(collection.key)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(Fault::internal(CONTEXT))?
+        .ok_or_else(|| Fault::CollectionNotFound(collection.id.clone()))?;
     sqlx::query("INSERT INTO vector_images (collection_id, kind, revision) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING")
         .bind(collection.key)
         .bind(Id::VECTORS)
@@ -75,17 +84,13 @@ async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Res
     if known >= collection.revision {
         return transaction.rollback().await.map_err(Fault::internal(CONTEXT));
     }
-    let delete = format!("DELETE FROM {} WHERE collection_id = $1 AND member = $2", Id::VECTORS);
     // Before the first copy there is nothing to delete from.
-    let gone = if known > 0 { Id::gone_since(store, collection, known).await? } else { Vec::new() };
-    for id in gone {
-        sqlx::query(AssertSqlSafe(delete.clone()))
-            .bind(collection.key)
-            .bind(id.to_bytes())
-            .execute(&mut *transaction)
-            .await
-            .map_err(Fault::internal(CONTEXT))?;
+    let gone = if known > 0 { Id::gone_since(store, collection, known).await? } else { Some(Vec::new()) };
+    match gone {
+        Some(gone) => delete(&mut transaction, collection, &gone).await,
+        None => delete_absent::<Id>(&mut transaction, collection).await,
     }
+    .map_err(Fault::internal(CONTEXT))?;
     let mut changed = pin!(Id::changed_since(store, collection, known).try_chunks(AT_ONCE));
     while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
         upsert(&mut transaction, collection, &batch).await.map_err(Fault::internal(CONTEXT))?;
@@ -98,6 +103,40 @@ async fn copy_changes<Id: Member>(store: &Store, collection: &Collection) -> Res
         .await
         .map_err(Fault::internal(CONTEXT))?;
     transaction.commit().await.map_err(Fault::internal(CONTEXT))
+}
+
+async fn delete<Id: Member>(transaction: &mut Transaction, collection: &Collection, gone: &[Id]) -> sqlx::Result<()> {
+    let statement = format!("DELETE FROM {} WHERE collection_id = $1 AND member = $2", Id::VECTORS);
+    for id in gone {
+        let query = sqlx::query(AssertSqlSafe(statement.clone())).bind(collection.key).bind(id.to_bytes());
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what the collection does not have any more, where the store has forgotten what it deleted. To copy all vectors anew would take
+/// longer by far: each has to find its place in the index. A statement looks at some of them, so that it ends in time.
+async fn delete_absent<Id: Member>(transaction: &mut Transaction, collection: &Collection) -> sqlx::Result<()> {
+    let vectors = Id::VECTORS;
+    // The id of a face is longer than that of a user, so neither is taken for the other.
+    let statement = format!(
+        "WITH checked AS (SELECT member FROM {vectors} WHERE collection_id = $1 AND member > $2 ORDER BY member LIMIT $3), \
+         gone AS (DELETE FROM {vectors} WHERE collection_id = $1 AND member IN (SELECT member FROM checked) \
+         AND NOT EXISTS (SELECT 1 FROM faces WHERE collection_id = $1 AND face_id = member) \
+         AND NOT EXISTS (SELECT 1 FROM users WHERE collection_id = $1 AND int8send(id) = member AND embedding IS NOT NULL)) \
+         SELECT member FROM checked ORDER BY member DESC LIMIT 1"
+    );
+    let mut after = Some(Vec::new());
+    while let Some(member) = after {
+        after = sqlx::query(AssertSqlSafe(statement.clone()))
+            .bind(collection.key)
+            .bind(member)
+            .bind(CHECKED_AT_ONCE)
+            .try_map(|row: AnyRow| row.try_get(0))
+            .fetch_optional(&mut **transaction)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn upsert<Id: Member>(

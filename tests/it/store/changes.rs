@@ -3,9 +3,13 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Instant;
 
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
+use rekollect::domain::Fault;
+use rekollect::store::or_unavailable;
+use sqlx::{Connection, Executor};
 
 use super::*;
 
@@ -69,6 +73,30 @@ on_both_databases! {
         let (one, two) = tokio::join!(store.secret("pages"), twin.secret("pages"));
         let one = one.unwrap();
         assert_eq!((one.len(), &one), (32, &two.unwrap()));
+        assert_eq!(twin.secret("pages").await.unwrap(), one);
         assert_ne!(store.secret("others").await.unwrap(), one);
     }
+}
+
+/// Each would wait for the file, one after the other.
+#[test]
+fn a_change_waits_for_its_turn_and_for_the_file_as_long_as_for_a_connection() {
+    let wait = Duration::from_millis(500);
+    run_with(support::Store::Sqlite, Limits { wait, ..limits() }, async |store| {
+        let people = store.made("people").await;
+        let file = store.place.data_dir.join("rekollect.db");
+        let mut other = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        other.execute("BEGIN IMMEDIATE").await.unwrap();
+        let begun = Instant::now();
+        let outcomes = join_all((0..8).map(|n| store.insert_faces(&people, faces([n]), NO_QUOTA))).await;
+        let waited = begun.elapsed();
+        assert!(waited >= wait && waited < 4 * wait, "{waited:?}");
+        for outcome in outcomes {
+            let fault = or_unavailable(outcome.unwrap_err());
+            assert!(matches!(fault, Fault::Unavailable { .. }), "{fault:?}");
+        }
+        other.execute("ROLLBACK").await.unwrap();
+        store.insert_faces(&people, faces([9]), NO_QUOTA).await.unwrap();
+        assert_eq!(store.ids(&people).await, face_ids([9]));
+    });
 }

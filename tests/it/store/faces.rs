@@ -15,7 +15,7 @@ async fn came_since(store: &Opened, collection: &Collection, revision: i64) -> V
 }
 
 async fn went_since(store: &Opened, collection: &Collection, revision: i64) -> Vec<FaceId> {
-    let mut went = store.deleted_since(collection, revision).await.unwrap();
+    let mut went = store.deleted_since(collection, revision).await.unwrap().unwrap();
     went.sort_unstable();
     went
 }

@@ -6,6 +6,7 @@ mod changes;
 mod collections;
 mod faces;
 mod tokens;
+mod tombstones;
 mod transfer;
 mod users;
 

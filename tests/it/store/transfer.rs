@@ -3,6 +3,7 @@
 use futures_util::TryStreamExt;
 use rekollect::domain::{Fault, IndexedFace, MAX_FACES_PER_USER};
 use rekollect::store::Founding;
+use sqlx::Executor;
 
 use super::*;
 
@@ -73,4 +74,29 @@ on_both_databases! {
         assert_refused!(store.found_faces(&people, too_many).await, Fault::TooManyFacesOfUser(_));
         assert_eq!(store.ids(&people).await, face_ids(1..4));
     }
+}
+
+/// Two that make one collection: each would have what the other waits for.
+#[test]
+fn an_import_and_a_creation_of_one_collection_do_not_wait_for_each_other() {
+    with_store(support::Store::Postgres, async |store| {
+        store.made("others").await;
+        let (mut creation, mut watching) = (store.stranger().await, store.stranger().await);
+        // What create_collection does, up to the row of the collection.
+        creation.execute("SET lock_timeout = '200ms'; BEGIN").await.unwrap();
+        let counting = "UPDATE accounts SET collection_count = collection_count + 1";
+        assert_eq!(creation.execute(counting).await.unwrap().rows_affected(), 1);
+        let import = store.found_collection(founding("people", "7.1"));
+        let creating = async {
+            until_somebody_waits(&mut watching).await;
+            let making = "INSERT INTO collections (account, name, face_model_version, created_at_ms) VALUES ($1, 'people', '7.1', 1)";
+            let made = sqlx::query(making).bind(account().as_str()).execute(&mut creation).await;
+            creation.execute(if made.is_ok() { "COMMIT" } else { "ROLLBACK" }).await.unwrap();
+            made
+        };
+        let (imported, made) = tokio::join!(import, creating);
+        made.expect("the creation waited for the import, which waited for it");
+        assert_eq!(imported.unwrap().created_at_ms, 1);
+        assert_eq!(store.number("SELECT collection_count FROM accounts").await, 2);
+    });
 }
