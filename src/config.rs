@@ -1,10 +1,14 @@
 //! From the command line's plain values to what each room takes.
 
 use crate::access::{Access, Keyring, Principal, Rates};
-use crate::cli::{Auth, DEFAULT_REGION, S3Settings, Settings, StoreSettings, Switch};
+#[cfg(feature = "s3")]
+use crate::cli::DEFAULT_REGION;
+use crate::cli::{Auth, S3Settings, Settings, StoreSettings, Switch};
 use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_OBJECT_BYTES, MIN_IMAGE_SIDE};
 use crate::operations::Quotas;
-use crate::sources::{Folder, S3, S3Server, S3ServerSettings};
+use crate::sources::{Folder, S3};
+#[cfg(feature = "s3")]
+use crate::sources::{S3Server, S3ServerSettings};
 use crate::store::{Limits, StorePlace};
 use crate::telemetry::metrics::resident_bytes;
 use crate::vision::ImageLimits;
@@ -30,6 +34,16 @@ impl S3Settings {
         if self.s3_endpoint.is_none() && self.s3_region.is_none() {
             return Ok(S3::Nowhere);
         }
+        self.server()
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn server(&self) -> Result<S3, String> {
+        Err(built_without("s3", "an S3 server (--s3-endpoint, --s3-region)"))
+    }
+
+    #[cfg(feature = "s3")]
+    fn server(&self) -> Result<S3, String> {
         let settings = S3ServerSettings {
             endpoint: self.s3_endpoint.clone(),
             region: self.s3_region.clone().unwrap_or_else(|| DEFAULT_REGION.to_owned()),
@@ -46,8 +60,19 @@ impl S3Settings {
 
 impl Settings {
     /// Whether browsers find the console.
-    pub fn has_console(&self) -> bool {
-        self.console.map_or(self.listen.ip().is_loopback(), |console| console == Switch::On)
+    pub fn has_console(&self) -> Result<bool, String> {
+        match self.console {
+            Some(Switch::On) if !cfg!(feature = "console") => Err(built_without("console", "--console on")),
+            console => Ok(console.map_or(self.listen.ip().is_loopback(), |console| console == Switch::On)),
+        }
+    }
+
+    /// Where traces go, if anywhere.
+    pub fn collector(&self) -> Result<Option<&str>, String> {
+        match self.otlp_endpoint.as_deref().filter(|place| !place.is_empty()) {
+            Some(_) if !cfg!(feature = "otlp") => Err(built_without("otlp", "--otlp-endpoint")),
+            collector => Ok(collector),
+        }
     }
 
     /// How the store uses the database.
@@ -133,6 +158,11 @@ impl Settings {
     }
 }
 
+/// What is asked for, and is not in this program.
+fn built_without(feature: &str, asked_for: &str) -> String {
+    format!("{asked_for} needs a program that was built with the feature `{feature}`, and this one was not")
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -166,5 +196,23 @@ mod tests {
         assert!(settings(&["--credentials", "/nonexistent"]).access().err().unwrap().contains("/nonexistent"));
         assert!(Cli::try_parse_from(["rekollect", "serve", "--access-key-id", "AKIA"]).is_err());
         assert!(!format!("{:?}", settings(&pair)).contains("hush"));
+    }
+
+    #[test]
+    fn what_is_not_built_in_is_refused_by_the_name_of_its_feature() {
+        let says = |outcome: Option<String>, feature, is_built_in: bool| match outcome {
+            None => assert!(is_built_in, "{feature}"),
+            Some(error) => assert!(!is_built_in && error.contains(&format!("feature `{feature}`")), "{error}"),
+        };
+        // The client's TLS wants it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let all =
+            ["--console", "on", "--otlp-endpoint", "http://127.0.0.1:4318", "--s3-endpoint", "http://127.0.0.1:9000"];
+        let all = settings(&all);
+        says(all.has_console().err(), "console", cfg!(feature = "console"));
+        says(all.collector().err(), "otlp", cfg!(feature = "otlp"));
+        says(all.s3.open().err(), "s3", cfg!(feature = "s3"));
+        let plain = settings(&[]);
+        assert!(plain.has_console().unwrap() && plain.collector().unwrap().is_none() && plain.s3.open().is_ok());
     }
 }

@@ -1,15 +1,19 @@
 //! Where image bytes come from when a request only names them: a server that speaks S3, or a folder that stands in for one.
 
 mod folder;
+#[cfg(feature = "s3")]
 mod s3_server;
 mod size;
+mod style;
 
 use bytes::Bytes;
 
 use crate::domain::{Fault, S3Object};
 
 pub use folder::Folder;
-pub use s3_server::{S3Server, S3ServerSettings, Style};
+#[cfg(feature = "s3")]
+pub use s3_server::{S3Server, S3ServerSettings};
+pub use style::Style;
 
 /// Where objects are.
 pub enum S3 {
@@ -18,6 +22,7 @@ pub enum S3 {
     /// In a folder with a sub-folder for each bucket.
     Folder(Folder),
     /// On a server.
+    #[cfg(feature = "s3")]
     Server(Box<S3Server>),
 }
 
@@ -29,6 +34,7 @@ impl S3 {
                 Err(Fault::S3ObjectUnavailable("neither an S3 server nor a folder is configured".to_owned()))
             }
             Self::Folder(folder) => folder.get(object).await,
+            #[cfg(feature = "s3")]
             Self::Server(server) => server.get(object).await,
         }
     }

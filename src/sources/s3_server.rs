@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::domain::{Fault, S3Object};
 
 use super::size::check_size;
+use super::style::Style;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Times that a server may stay silent for as long as it may before the object has to be there: a new connection often helps.
@@ -32,15 +33,6 @@ const ROLE_VARIABLES: [&str; 6] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 ];
-
-/// How the address of a bucket is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Style {
-    /// `http://server/bucket/key`.
-    Path,
-    /// `http://bucket.server/key`.
-    Virtual,
-}
 
 /// Which server, and with which key.
 #[derive(Clone, Debug)]

@@ -4,6 +4,8 @@
 //! boundary (`wire::dispatch`). No field ever holds an image, a vector or a key.
 
 pub mod metrics;
+pub mod traced;
+#[cfg_attr(not(feature = "otlp"), path = "no_traces.rs")]
 pub mod traces;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

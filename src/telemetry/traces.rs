@@ -1,8 +1,5 @@
 //! Traces for a collector that speaks OTLP: a span for each request, with the stages of its way below it.
 
-use std::collections::HashMap;
-use std::time::SystemTime;
-
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span, SpanKind, Status, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
@@ -11,6 +8,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
+use super::traced::Traced;
 use super::{Lap, Stages};
 
 /// What the OTLP specification adds to the address of a collector.
@@ -19,32 +17,10 @@ const PATH: &str = "/v1/traces";
 const NAME: &str = "rekollect";
 const NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
 
-/// Headers of a request that say which span of its sender it belongs to (W3C Trace Context).
-pub const CONTEXT_HEADERS: [&str; 2] = ["traceparent", "tracestate"];
-
 /// Sends spans on a thread of its own, some at a time; what a collector does not take in time is dropped, and requests never wait.
 pub struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
-}
-
-/// An answered request.
-#[derive(Debug)]
-pub struct Traced<'a> {
-    /// The operation's name.
-    pub operation: &'static str,
-    /// The id that its client knows.
-    pub request_id: &'a str,
-    /// HTTP status.
-    pub status: u16,
-    /// The error's name.
-    pub code: Option<&'static str>,
-    /// Its [`CONTEXT_HEADERS`].
-    pub context: HashMap<String, String>,
-    /// When it came.
-    pub came: SystemTime,
-    /// When it was answered.
-    pub answered: SystemTime,
 }
 
 impl Traces {

@@ -21,7 +21,7 @@ use crate::domain::{Fault, Operation};
 use crate::operations::{self, Call};
 use crate::store;
 use crate::task;
-use crate::telemetry::traces::{CONTEXT_HEADERS, Traced};
+use crate::telemetry::traced::{CONTEXT_HEADERS, Traced};
 use crate::telemetry::{Stage, Stages};
 
 use super::body::{Received, discard, receive, unpack};

@@ -5,6 +5,7 @@
 //! → `shapes` again, or [`errors`].
 
 mod body;
+#[cfg_attr(not(feature = "console"), path = "no_console.rs")]
 pub mod console;
 mod dispatch;
 pub mod errors;
