@@ -225,6 +225,8 @@ fn reload(access: &Access) {
 }
 
 async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Front, Box<dyn Error>> {
+    // First, before the weights: what is not built in, or not there, is told at once.
+    let (has_console, collector, s3) = (settings.has_console()?, settings.collector()?, settings.s3.open()?);
     let (models_dir, library) = (settings.models.models_dir.clone(), settings.onnxruntime.clone());
     let (pack_name, queue) = (settings.pack.clone(), settings.queue as usize);
     let estimates = settings.orientation == OrientationSetting::Estimate;
@@ -273,7 +275,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         workers: pool,
         pack: Arc::new(pack),
         packs,
-        s3: settings.s3.open()?,
+        s3,
         region: settings.region.clone(),
         image_limits: settings.image_limits(),
         quotas: settings.quotas(),
@@ -285,11 +287,11 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         service,
         access,
         this_machine_only: settings.auth.is_none() && !signed,
-        console: settings.has_console()? && console::is_built_in(),
+        console: has_console && console::is_built_in(),
         injector: settings.enable_faults.then(Injector::default),
         cors_origins: settings.cors_origins.clone(),
         metrics: Metrics::new(identity),
-        traces: settings.collector()?.map(Traces::to).transpose()?,
+        traces: collector.map(Traces::to).transpose()?,
         tells_metrics: settings.metrics.unwrap_or(metrics_by_default) == Switch::On,
         max_requests: settings.max_requests as usize,
         requests: Arc::new(Semaphore::new(settings.max_requests as usize)),
