@@ -139,7 +139,9 @@ class Clients:
         while not self.stopping.is_set():
             place, now = chance.choice(self.places), self.rounds[-1]
             client = place.client
-            what = chance.choice([now.add, now.add, now.remove]) if number < WRITERS else now.search
+            what = now.search
+            if number < WRITERS:
+                what = chance.choice([now.add, now.add, now.remove if now.faces else now.add])
             try:
                 if number == 0 and now.made > self.full:
                     self.next_round(client)
@@ -180,7 +182,7 @@ def check(folder, url, image, seconds, full, env):
         assert not violations, f"seed {SEED}: {len(violations)} violations, such as {violations[:5]}"
         for history in histories:
             assert len({read.found for read in history.reads[-3 * SERVERS :]}) == 1, "the servers differ"
-        assert {"kills", "pauses", "cuts"} <= clients.counts.keys() and acknowledged > seconds, "this tested too little"
+        assert {"kills", "pauses", "cuts"} <= clients.counts.keys() and acknowledged > 20, "this tested too little"
     finally:
         for place in places:
             place.kill()
