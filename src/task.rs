@@ -11,7 +11,7 @@
 //! The runtime is the process's, and so is what counts its tasks: there is one server in a process.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
 
 use futures_util::FutureExt;
@@ -110,6 +110,11 @@ pub async fn end() {
     ENDING.cancel();
     RUNNING.close();
     RUNNING.wait().await;
+}
+
+/// Locks for a moment. Whoever panicked with the lock is told of above, and what it protects is whole between two statements.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn panicked(context: &'static str) -> Fault {

@@ -9,9 +9,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-# Circles that there are still: none may be added, and what is gone has to go here too.
-OPEN_CIRCLES = {"search"}
-
 USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", re.M)
 INLINE = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
 TESTS = re.compile(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub\s+)?mod\s+(\w+)\s*([;{])")
@@ -164,12 +161,9 @@ def circles(edges):
     return sorted(found)
 
 
-def in_circles(crate, is_open):
-    found = circles(crate.imports())
-    for circle in found:
-        if not {module[0] for module in circle} <= is_open:
-            yield "a circle of imports: " + ", ".join(crate.files[module] for module in circle)
-    yield from (f"{room} has no circle any more: OPEN_CIRCLES need not name it" for room in is_open - {c[0][0] for c in found})
+def in_circles(crate):
+    for circle in circles(crate.imports()):
+        yield "a circle of imports: " + ", ".join(crate.files[module] for module in circle)
 
 
 def started_elsewhere(crate):
@@ -188,10 +182,10 @@ def scripts(folder):
                 yield tuple(each.relative_to(folder.resolve()).as_posix() for each in (file.resolve(), found[0]))
 
 
-def problems(root, is_open=frozenset()):
+def problems(root):
     crate = Crate(root / "src")
     yield from against_the_layers(crate, layers((root / "ARCHITECTURE.md").read_text()))
-    yield from in_circles(crate, is_open)
+    yield from in_circles(crate)
     yield from started_elsewhere(crate)
     yield from ("console: a circle of imports: " + ", ".join(circle) for circle in circles(scripts(root / "console" / "src")))
 
@@ -235,5 +229,5 @@ def prove():
 
 if __name__ == "__main__":
     prove()
-    found = list(problems(ROOT, OPEN_CIRCLES))
+    found = list(problems(ROOT))
     sys.exit("\n".join(found) or None)

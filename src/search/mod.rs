@@ -1,137 +1,23 @@
 //! Nearest faces and users: by an exact scan of vectors in memory, or by pgvector. The store is the truth; what is searched is a copy of
 //! its vectors, and catches up before every search, so that a search sees whatever any server on the same database acknowledged before it.
 
+mod member;
 mod memory;
 mod pgvector;
+mod question;
 
-use std::fmt::Debug;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::Stream;
 
 use crate::domain::{AccountId, CollectionId, FaceId, Fault};
 use crate::store::{Collection, Store, UserKey};
 
+pub use member::Member;
 pub use memory::{Budget, Loading};
 use memory::{Galleries, Room};
 use pgvector::Tables;
 pub use pgvector::{Copies, prepare as prepare_pgvector};
-
-/// What a search starts from.
-#[derive(Clone, Debug)]
-pub enum Probe<Id> {
-    /// A member of the collection.
-    Member(Id),
-    /// A vector of unit length.
-    Embedding(Vec<f32>),
-}
-
-/// A question to an index.
-#[derive(Clone, Debug)]
-pub struct Query<Id> {
-    /// What it starts from; a member is left out of its own answer.
-    pub probe: Probe<Id>,
-    /// The least cosine of an answer.
-    pub min_cosine: f32,
-    /// The most answers.
-    pub limit: usize,
-}
-
-/// A member of a collection and how near it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Neighbour<Id> {
-    /// The member found.
-    pub id: Id,
-    /// The cosine of the two vectors, -1 to 1.
-    pub cosine: f32,
-}
-
-/// What an index can hold: ids with vectors whose changes the store tells by revision.
-pub trait Member: Copy + Debug + Eq + Hash + Ord + Send + Sync + Unpin + 'static {
-    /// The table of their vectors where pgvector searches.
-    const VECTORS: &'static str;
-
-    /// The id as that table has it.
-    fn to_bytes(self) -> Vec<u8>;
-
-    /// And back; `None` when it has another length.
-    fn from_bytes(bytes: &[u8]) -> Option<Self>;
-
-    /// How many the collection has; of users, with those that have no vector.
-    fn count(collection: &Collection) -> i64;
-
-    /// The ids that have no vector any more since `revision`; `None` when the store does not know them all.
-    fn gone_since(
-        store: &Store,
-        collection: &Collection,
-        revision: i64,
-    ) -> impl Future<Output = Result<Option<Vec<Self>>, Fault>> + Send;
-
-    /// The ids that came, or got another vector, since `revision`.
-    fn changed_since<'a>(
-        store: &'a Store,
-        collection: &Collection,
-        revision: i64,
-    ) -> impl Stream<Item = Result<(Self, Vec<f32>), Fault>> + Send + 'a;
-}
-
-impl Member for FaceId {
-    const VECTORS: &'static str = "face_vectors";
-
-    fn to_bytes(self) -> Vec<u8> {
-        self.as_bytes().to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(FaceId::from_bytes)
-    }
-
-    fn count(collection: &Collection) -> i64 {
-        collection.face_count
-    }
-
-    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Option<Vec<Self>>, Fault> {
-        store.deleted_since(collection, revision).await
-    }
-
-    fn changed_since<'a>(
-        store: &'a Store,
-        collection: &Collection,
-        revision: i64,
-    ) -> impl Stream<Item = Result<(Self, Vec<f32>), Fault>> + Send + 'a {
-        store.embeddings_since(collection, revision)
-    }
-}
-
-impl Member for UserKey {
-    const VECTORS: &'static str = "user_vectors";
-
-    fn to_bytes(self) -> Vec<u8> {
-        self.0.to_be_bytes().to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(i64::from_be_bytes).map(Self)
-    }
-
-    fn count(collection: &Collection) -> i64 {
-        collection.user_count
-    }
-
-    async fn gone_since(store: &Store, collection: &Collection, revision: i64) -> Result<Option<Vec<Self>>, Fault> {
-        store.users_without_vector_since(collection, revision).await
-    }
-
-    fn changed_since<'a>(
-        store: &'a Store,
-        collection: &Collection,
-        revision: i64,
-    ) -> impl Stream<Item = Result<(Self, Vec<f32>), Fault>> + Send + 'a {
-        store.user_vectors_since(collection, revision)
-    }
-}
+pub use question::{Neighbour, Probe, Query};
 
 /// What finds the members nearest to a probe: the faces of collections, or their users.
 pub struct Index<Id>(Way<Id>);
@@ -242,8 +128,4 @@ impl<Id: Member> Index<Id> {
             Way::Pgvector(_) => Loading::default(),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::super::lock;
+use crate::task::lock;
 
 /// The memory of a server's galleries, those of faces and those of users.
 pub struct Budget {

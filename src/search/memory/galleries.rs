@@ -8,13 +8,14 @@ use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Member, Neighbour, Query, lock};
+use super::super::member::Member;
+use super::super::question::{Neighbour, Query};
 use super::budget::{Budget, Share};
 use super::gallery::Gallery;
-use super::loading::{Loading, Progress, Room};
+use super::progress::{Loading, Progress, Room};
 use crate::domain::{AccountId, CollectionId, Fault};
 use crate::store::{Collection, Store};
-use crate::task;
+use crate::task::{self, lock};
 
 /// Galleries by their collections' names.
 pub struct Galleries<Id> {
@@ -185,7 +186,7 @@ impl<Id: Member> Entry<Id> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Probe;
+    use super::super::super::question::Probe;
     use super::*;
     use crate::domain::{FaceId, ModelVersion};
     use crate::store::{Limits, StorePlace};

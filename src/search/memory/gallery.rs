@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::super::Member;
+use super::super::member::Member;
 use super::quantised::Quantised;
 use super::slots::Slots;
 use crate::domain::Fault;

@@ -9,7 +9,8 @@ use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-use super::super::{Member, Neighbour, Probe, Query};
+use super::super::member::Member;
+use super::super::question::{Neighbour, Probe, Query};
 use super::gallery::{CHUNK, Chunk, Gallery};
 use super::quantised::{Quantised, inner_products};
 use crate::domain::cosine;

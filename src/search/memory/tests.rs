@@ -1,6 +1,6 @@
 //! Galleries against lists.
 
-use super::super::{Neighbour, Probe, Query};
+use super::super::question::{Neighbour, Probe, Query};
 use super::gallery::{CHUNK, Gallery};
 use crate::domain::{FaceId, cosine};
 

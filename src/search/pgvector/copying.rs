@@ -7,11 +7,12 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use tokio::time::timeout;
 
-use super::super::{Member, lock};
-use super::{Tables, text_of};
+use super::super::member::Member;
+use super::tables::Tables;
+use super::text::text_of;
 use crate::domain::Fault;
 use crate::store::{Collection, Store, Transaction};
-use crate::task;
+use crate::task::{self, lock};
 
 /// Vectors of one statement: Postgres takes 65,535 parameters.
 const AT_ONCE: usize = 500;

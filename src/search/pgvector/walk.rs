@@ -4,8 +4,8 @@ use futures_util::FutureExt;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
-use super::super::Member;
-use super::text_of;
+use super::super::member::Member;
+use super::text::text_of;
 use crate::domain::Fault;
 use crate::store::Store;
 use crate::task;
