@@ -12,8 +12,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
-# Not optimised: that takes half the time, and they have little to do.
-TOOL := cargo install --debug --locked --quiet --root target/tools
+TOOL := cargo install --locked --quiet --root target/tools
 IMAGE := rekollect
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # The first of these that works here builds the image (BUILDER=podman chooses). BUILD_ARGS are further arguments of its `build`.
