@@ -164,15 +164,12 @@ socket.socket(socket.AF_INET)
     assert subprocess.run([sys.executable, "-c", probe], preexec_fn=confine, timeout=60).returncode == 0
 
 
-def test_the_server_works_within_the_limits(confine, photo, tmp_path, monkeypatch):
+def test_the_server_works_within_the_limits(confine, photo, tmp_path):
     """Weights are loaded, a photo is indexed and found, and the server stops."""
-    popen = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda *args, **more: popen(*args, preexec_fn=confine, **more))
     # As in the unit; what is of its place and its keys is the test's.
     env = dict(line.split("=", 1) for line in directives()["Environment"] if not re.match("REKOLLECT_(DATA_DIR|MODELS_DIR|AUTH)=", line))
     (home := tmp_path / "home").mkdir()
-    with Server(tmp_path / "server", env={**env, "HOME": str(home)}) as server:
-        monkeypatch.undo()
+    with Server(tmp_path / "server", env={**env, "HOME": str(home)}, before_start=confine) as server:
         server.client.create_collection(CollectionId="unit")
         (face,) = server.client.index_faces(CollectionId="unit", Image={"Bytes": photo}, DetectionAttributes=["ALL"])["FaceRecords"]
         (match,) = server.client.search_faces_by_image(CollectionId="unit", Image={"Bytes": photo})["FaceMatches"]
