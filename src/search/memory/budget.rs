@@ -129,11 +129,13 @@ impl Share {
         Ok(())
     }
 
-    /// Notes that the gallery does not load any more; what it did not need is free again.
-    pub fn settle(&self, bytes: usize) {
+    /// Notes that the gallery does not load any more; what it did not need is free again. `bytes`, which takes a walk through the gallery to
+    /// tell, is asked only where there is a limit.
+    pub fn settle(&self, bytes: impl FnOnce() -> usize) {
         if self.budget.limit.is_none() {
             return;
         }
+        let bytes = bytes();
         let mut holders = lock(&self.budget.holders);
         let Some(own) = holders.by_number.get_mut(&self.number) else { return };
         let before = std::mem::replace(&mut own.bytes, bytes);
@@ -173,7 +175,7 @@ mod tests {
         let d = share("d");
         assert_eq!(d.resize(70, false), Err(Full::Now));
         assert_eq!(*lock(&gone), ["a"]);
-        b.settle(30);
+        b.settle(|| 30);
         c.touch();
         assert_eq!(d.resize(50, false), Ok(()));
         assert_eq!(*lock(&gone), ["a", "b"]);

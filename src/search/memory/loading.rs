@@ -21,6 +21,7 @@ use crate::task;
 const AT_ONCE: usize = 256;
 /// A gallery that lacks more vectors takes its turn among those that load, so that it holds up none that only has to catch up.
 const LARGE: usize = 65_536;
+
 impl<Id: Member> Galleries<Id> {
     /// Returns when searches of this gallery see at least every change up to `collection.revision`. Fails with [`Fault::Loading`] when
     /// that takes too long; loading goes on.
@@ -92,7 +93,7 @@ impl<Id: Member> Work<Id> {
         if let Err(fault) = &outcome {
             tracing::warn!(collection = %self.collection.id, error = %fault, "a gallery could not be brought up to date");
         }
-        self.entry.share.settle(self.entry.gallery.load().bytes());
+        self.entry.share.settle(|| self.entry.gallery.load().bytes());
         told.tell(outcome.map(|()| self.collection.revision));
     }
 
