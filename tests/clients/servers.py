@@ -1,5 +1,6 @@
 """Starts the release binary on a free loopback port, for the tests, `make accuracy` and `make bench` alike."""
 
+import http.client
 import os
 import re
 import select
@@ -7,6 +8,7 @@ import subprocess
 import threading
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,6 +44,20 @@ def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY
             aws_session_token=token,
             config=config,
         )
+
+
+def get(server, path):
+    """Status and text of what the server tells without a signature."""
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+
+
+def metric(server, name):
+    """What it counts under this name, without labels."""
+    _, text = get(server, "/metrics")
+    return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"rekollect_{name} ")))
 
 
 class Server:

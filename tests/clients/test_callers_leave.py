@@ -1,6 +1,5 @@
 """Callers that go away, or stop waiting, and what the server does for them meanwhile."""
 
-import http.client
 import json
 import re
 import socket
@@ -16,7 +15,7 @@ import pg8000.dbapi
 import pytest
 from botocore.exceptions import ClientError
 from chaos import SLOW, WELL, Proxy
-from servers import ROOT, Server
+from servers import ROOT, Server, get, metric
 
 sys.path.insert(0, str(ROOT / "benches"))
 import gallery_of  # noqa: E402
@@ -39,18 +38,6 @@ def code_of(call, **members):
         call(**members)
     except ClientError as error:
         return error.response["Error"]["Code"]
-
-
-def get(server, path):
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
-        connection.request("GET", path)
-        reply = connection.getresponse()
-        return reply.status, reply.read().decode()
-
-
-def metric(server, name):
-    _, text = get(server, "/metrics")
-    return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"rekollect_{name} ")))
 
 
 def eventually(condition):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from chaos import BLACK_HOLE, Proxy
-from servers import BINARY, Server
+from servers import BINARY, Server, get
 from test_boto3 import index
 
 
@@ -201,6 +201,4 @@ def test_metrics_are_told_where_nobody_signs_or_where_that_is_wanted(tmp_path, p
 
 
 def metrics(server):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    connection.request("GET", "/metrics")
-    return connection.getresponse().read().decode()
+    return get(server, "/metrics")[1]

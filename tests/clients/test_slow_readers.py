@@ -9,8 +9,7 @@ import sys
 import time
 
 import pytest
-from servers import ROOT, Server
-from test_life import metrics
+from servers import ROOT, Server, metric
 
 sys.path.append(str(ROOT / "benches"))
 import gallery_of  # noqa: E402
@@ -96,7 +95,7 @@ def test_slow_readers_hold_a_bounded_memory_for_a_bounded_time(server, drips):
 
 def reply_megabytes(server):
     """What the server says that it holds for clients."""
-    return int(re.search(r"^rekollect_reply_bytes (\d+)", metrics(server), re.MULTILINE)[1]) / (1 << 20)
+    return metric(server, "reply_bytes") / (1 << 20)
 
 
 def kernel_megabytes():
