@@ -52,9 +52,27 @@ var (
 		Region:           region,
 		Credentials:      credentials,
 		EndpointResolver: rekognition.EndpointResolverFromURL(url),
-		HTTPClient:       http.DefaultClient,
+		HTTPClient:       whole{},
 	})
 )
+
+// whole takes a reply as a whole before the SDK sees it. The SDK closes a request's body as soon as a reply begins, and now and then the
+// transport then closes the connection under the reply (aws-sdk-go-v2, issue 2737): here that is a failed request, which the SDK repeats.
+type whole struct{}
+
+func (whole) Do(request *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(text))
+	return answer, nil
+}
 
 // must ends the scenario with an error: main tells those of the service.
 func must[T any](reply T, err error) T {
