@@ -12,14 +12,15 @@ import tempfile
 import threading
 import time
 import uuid
+from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import gallery_of
 import numpy
 import photos
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
+import databases  # noqa: E402
 from servers import Server, rekognition  # noqa: E402
 
 DIMENSIONS = {"standard": 128, "compact": 192, "accurate": 256}
@@ -64,36 +65,19 @@ def measure(store, embeddings, options, largest):
             return figures(server, names, embeddings, options, largest)
 
 
-class database:
+@contextmanager
+def database(store):
     """A database of its own on Postgres: its URL and a connection of pg8000; for SQLite neither."""
-
-    def __init__(self, store):
-        self.store = store
-        self.name = f"growth_{uuid.uuid4().hex[:8]}"
-
-    def __enter__(self):
-        if self.store == "sqlite":
-            return None, None
-        base = urlsplit(os.environ["TEST_DATABASE_URL"])
-        self._run(f"CREATE DATABASE {self.name}")
-        return base._replace(path=f"/{self.name}").geturl(), self._connect(self.name)
-
-    def __exit__(self, *_exception):
-        if self.store != "sqlite":
-            self._run(f"DROP DATABASE {self.name} WITH (FORCE)")
-
-    def _connect(self, name):
-        import pg8000.dbapi
-
-        base = urlsplit(os.environ["TEST_DATABASE_URL"])
-        return pg8000.dbapi.connect(user=base.username, password=base.password, host=base.hostname, port=base.port, database=name)
-
-    def _run(self, statement):
-        base = urlsplit(os.environ["TEST_DATABASE_URL"])
-        connection = self._connect(base.path.lstrip("/"))
-        connection.autocommit = True
-        connection.cursor().execute(statement)
-        connection.close()
+    if store == "sqlite":
+        yield None, None
+        return
+    own = databases.Databases()
+    url = own.create()
+    try:
+        with closing(databases.connection(url)) as connection:
+            yield url, connection
+    finally:
+        own.drop_all()
 
 
 def figures(server, names, embeddings, options, largest):

@@ -11,16 +11,15 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import gallery_of
 import growth
 import numpy
-import pg8000.dbapi
 from usearch.index import Index
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import databases  # noqa: E402
 import postgres  # noqa: E402
 from servers import Server  # noqa: E402
 
@@ -46,8 +45,7 @@ def main():
         folder = Path(folder)
         with Server(folder, database_url=url) as server:
             server.client.create_collection(CollectionId=growth.COLLECTION)
-        place = urlsplit(url)
-        connection = pg8000.dbapi.connect(user=place.username, host=place.hostname, port=place.port, database=place.path.lstrip("/"))
+        connection = databases.connection(url)
         names = [str(uuid.UUID(bytes=name)) for name in gallery_of.fill_postgres(connection, growth.COLLECTION, embeddings)]
         connection.autocommit = True
         cursor = connection.cursor()

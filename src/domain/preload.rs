@@ -10,3 +10,13 @@ pub enum Preload {
     /// Those of this name, of any account.
     Named(CollectionId),
 }
+
+impl Preload {
+    /// Whether a collection of this name is one of those.
+    pub fn is_of(&self, id: &CollectionId) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Named(name) => name == id,
+        }
+    }
+}

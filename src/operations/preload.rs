@@ -11,14 +11,6 @@ use crate::task;
 /// How long to wait until what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Whether it is one of those.
-fn is_of(wanted: &Preload, collection: &Collection) -> bool {
-    match wanted {
-        Preload::Every => true,
-        Preload::Named(id) => *id == collection.id,
-    }
-}
-
 /// What is still to be loaded.
 #[derive(Debug, Default)]
 pub struct Preloads {
@@ -58,7 +50,7 @@ impl Preloads {
         };
         for name in wanted {
             if let Preload::Named(id) = name
-                && !collections.iter().any(|collection| is_of(name, collection))
+                && !collections.iter().any(|collection| name.is_of(&collection.id))
             {
                 tracing::warn!(collection = %id, "there is nothing to preload: no collection of this name and of the server's models");
             }
@@ -97,7 +89,7 @@ impl Loadable<'_> {
     async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
         let mut collections = self.store.snapshot().await?.collections().await?;
         collections.retain(|collection| {
-            collection.model_version == *self.version && wanted.iter().any(|name| is_of(name, collection))
+            collection.model_version == *self.version && wanted.iter().any(|name| name.is_of(&collection.id))
         });
         Ok(collections)
     }

@@ -5,8 +5,31 @@ import uuid
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import pg8000.dbapi
 import pg8000.native
 import pytest
+
+
+def place_of(url):
+    """What pg8000 calls the parts of a database's URL."""
+    place = urlsplit(url)
+    return {
+        "user": place.username or "postgres",
+        "host": place.hostname,
+        "port": place.port or 5432,
+        "database": place.path.lstrip("/") or "postgres",
+        "password": place.password,
+    }
+
+
+def session(url):
+    """A connection to a database that runs statements; a context that closes it."""
+    return closing(pg8000.native.Connection(**place_of(url)))
+
+
+def connection(url):
+    """A connection to a database with cursors and COPY, as Python's database interface wants it; it is the caller's to close."""
+    return pg8000.dbapi.connect(**place_of(url))
 
 
 class Databases:
@@ -29,18 +52,5 @@ class Databases:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, statement):
-        with self.connection() as connection:
-            return connection.run(statement)
-
-    def connection(self):
-        """A connection to the database of the URL; a context that closes it."""
-        address = urlsplit(self.url)
-        return closing(
-            pg8000.native.Connection(
-                address.username or "postgres",
-                host=address.hostname,
-                port=address.port or 5432,
-                database=address.path.lstrip("/") or "postgres",
-                password=address.password,
-            )
-        )
+        with session(self.url) as there:
+            return there.run(statement)

@@ -8,13 +8,12 @@ import sys
 import time
 import uuid
 from contextlib import closing
-from urllib.parse import urlsplit
 
 import numpy
-import pg8000.dbapi
 import pytest
 from botocore.exceptions import ClientError
 from chaos import SLOW, WELL, Proxy
+from databases import connection
 from servers import ROOT, Server, get, metric
 
 sys.path.insert(0, str(ROOT / "benches"))
@@ -51,16 +50,11 @@ def fill(server, database, collection, count):
     """Gives a collection made-up faces; the id of the first."""
     embeddings = gallery_of.vectors(count, DIMENSIONS)
     if database:
-        with closing(pg8000_of(database)) as connection:
-            names = gallery_of.fill_postgres(connection, collection, embeddings)
+        with closing(connection(database)) as there:
+            names = gallery_of.fill_postgres(there, collection, embeddings)
     else:
         names = gallery_of.fill_sqlite(server.log.parent / "data" / "rekollect.db", collection, embeddings)
     return str(uuid.UUID(bytes=names[0]))
-
-
-def pg8000_of(url):
-    address = urlsplit(url)
-    return pg8000.dbapi.connect(address.username, host=address.hostname, port=address.port, database=address.path[1:], password=address.password)
 
 
 def test_a_change_counts_as_a_request_until_it_ends_although_its_caller_has_gone(tmp_path):

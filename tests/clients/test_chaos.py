@@ -5,12 +5,11 @@ import http.client
 import threading
 import time
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-import pg8000.native
 import pytest
 from botocore.exceptions import ClientError
 from chaos import BLACK_HOLE, CUT, HALF_OPEN, SLOW, WELL, Proxy
+from databases import session
 from servers import Server, rekognition
 
 WAIT, LIMIT = 1, 2  # seconds for a connection, and for a statement
@@ -157,22 +156,6 @@ def ready(server):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", "/readyz")
     return connection.getresponse().status == 200
-
-
-@contextmanager
-def session(url):
-    address = urlsplit(url)
-    connection = pg8000.native.Connection(
-        address.username or "postgres",
-        host=address.hostname,
-        port=address.port or 5432,
-        database=address.path.lstrip("/"),
-        password=address.password,
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def backends(url):

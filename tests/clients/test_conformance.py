@@ -12,15 +12,14 @@ import re
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from urllib.parse import urlsplit
 
 import numpy
-import pg8000.native
 import pictures
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from databases import session
 from model import ITEMS, NOT_KEPT_IN_REPLIES, OPERATIONS, SHAPES
 from model import errors_of, input_of, matches, members_of, output_of, problems, rules_of, status_of
 from PIL import Image
@@ -184,10 +183,8 @@ class World:
 
     def alter(self, statement):
         """Goes behind the back of the server on Postgres."""
-        at = urlsplit(self._database)
-        opened = pg8000.native.Connection(at.username or "postgres", at.hostname, at.path[1:], at.port or 5432, at.password)
-        with closing(opened) as connection:
-            connection.run(statement)
+        with session(self._database) as behind:
+            behind.run(statement)
 
     @contextmanager
     def broken_store(self):

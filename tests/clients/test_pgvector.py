@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from databases import Databases
+from databases import Databases, session
 from servers import BINARY, MODELS, ROOT, Server
 from test_boto3 import face_ids, index
 from test_callers_leave import call_and_leave
@@ -134,7 +134,7 @@ def test_callers_that_leave_a_copy_do_not_take_every_connection(tmp_path, own, p
         (face,) = face_ids(index(server.client, "people", photo("obama.jpg"), "obama"))
         server.client.search_faces(CollectionId="people", FaceId=face)
         index(server.client, "people", photo("biden.jpg"), "biden")
-        with Databases(url).connection() as other:
+        with session(url) as other:
             other.run("BEGIN")
             other.run("SELECT * FROM vector_images FOR UPDATE")
             for _ in range(6):
@@ -209,7 +209,7 @@ def test_a_search_and_a_deletion_of_its_collection_do_not_wait_for_each_other(tm
         assert answers(server.client, "people", obama) == []
         index(server.client, "people", photo("biden.jpg"), "biden")
         # What a deletion does: the collection's row first, and then what belongs to it.
-        with Databases(url).connection() as deletion:
+        with session(url) as deletion:
             deletion.run("SET lock_timeout = '200ms'")
             deletion.run("BEGIN")
             deletion.run("SELECT 1 FROM collections FOR UPDATE")

@@ -7,8 +7,8 @@ import subprocess
 import uuid
 
 import numpy
-import pg8000.dbapi
 import pytest
+from databases import connection
 from servers import BINARY, MODELS, ROOT, Server
 
 FIRST = "0001_collections_and_faces"
@@ -36,9 +36,7 @@ class Postgres:
 
     def __init__(self, url):
         self.url = url
-        place = url.removeprefix("postgres://").replace("/", "@").replace(":", "@").split("@")
-        user, host, port, name = place[0], place[-3], place[-2], place[-1]
-        self.connection = pg8000.dbapi.connect(user=user, host=host, port=int(port), database=name)
+        self.connection = connection(url)
         self.connection.autocommit = True
 
     def script(self, text):
