@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::super::member::Member;
-use super::quantised::Quantised;
+use super::codes::{Codes, Worst, half};
+use super::kernels::LANES;
 use super::slots::Slots;
 use crate::domain::Fault;
 
@@ -28,8 +29,8 @@ pub struct Gallery<Id> {
     slots: Slots,
     len: usize,
     dimensions: usize,
-    /// At least as large as that of any vector that was ever here.
-    worst: Quantised,
+    /// Of all vectors that were ever here.
+    worst: Worst,
 }
 
 /// Members side by side. One that is gone stays where it was, without a scale that is a number.
@@ -37,7 +38,7 @@ pub struct Gallery<Id> {
 pub struct Chunk<Id> {
     /// All that ever came.
     pub members: Arc<Members<Id>>,
-    /// Of each member's codes; not a number for one that is gone.
+    /// Of each member's codes, for whole blocks of codes; not a number for one that is gone, or has not come yet.
     pub scales: Vec<f32>,
     /// How many are there.
     pub live: usize,
@@ -48,13 +49,13 @@ pub struct Chunk<Id> {
 pub struct Members<Id> {
     ids: Vec<Id>,
     vectors: Vec<f32>,
-    /// See [`Quantised`].
-    pub codes: Vec<i8>,
+    /// Of the vectors.
+    pub codes: Codes,
 }
 
 impl<Id> Default for Chunk<Id> {
     fn default() -> Self {
-        let members = Members { ids: Vec::new(), vectors: Vec::new(), codes: Vec::new() };
+        let members = Members { ids: Vec::new(), vectors: Vec::new(), codes: Codes::default() };
         Self { members: Arc::new(members), scales: Vec::new(), live: 0 }
     }
 }
@@ -68,11 +69,10 @@ impl<Id: Copy> Clone for Members<Id> {
         let mut copy = Self {
             ids: Vec::with_capacity(room),
             vectors: Vec::with_capacity(room * dimensions),
-            codes: Vec::with_capacity(room * dimensions),
+            codes: self.codes.copy_with_room(room, dimensions),
         };
         copy.ids.extend_from_slice(&self.ids);
         copy.vectors.extend_from_slice(&self.vectors);
-        copy.codes.extend_from_slice(&self.codes);
         copy
     }
 }
@@ -88,7 +88,7 @@ impl<Id: Member> Gallery<Id> {
             slots: Slots::for_members(count),
             len: 0,
             dimensions: 0,
-            worst: Quantised::default(),
+            worst: Worst::default(),
         }
     }
 
@@ -104,7 +104,7 @@ impl<Id: Member> Gallery<Id> {
             size_of_val(&**chunk)
                 + ids.capacity() * size_of::<Id>()
                 + (vectors.capacity() + chunk.scales.capacity()) * size_of::<f32>()
-                + codes.capacity()
+                + codes.bytes()
         };
         self.chunks.iter().map(chunk).sum::<usize>() + self.slots.bytes()
     }
@@ -112,7 +112,7 @@ impl<Id: Member> Gallery<Id> {
     /// About what so many members with vectors of this length take in memory.
     pub fn bytes_of(members: usize, dimensions: usize) -> usize {
         // A slot takes between 6 and 13 bytes, as full as the tables are.
-        members * (size_of::<Id>() + dimensions * (size_of::<f32>() + 1) + size_of::<f32>() + 13)
+        members * (size_of::<Id>() + dimensions * size_of::<f32>() + 2 * half(dimensions) + size_of::<f32>() + 13)
     }
 
     /// Adds a member, or gives one that is there this vector.
@@ -121,9 +121,10 @@ impl<Id: Member> Gallery<Id> {
             let problem = format!("{id:?} has {} dimensions", embedding.len());
             return Err(Fault::internal("loading a vector")(problem));
         }
-        self.remove(&id);
         self.dimensions = embedding.len();
-        self.append(id, embedding);
+        if let Some(old) = self.append(id, embedding) {
+            self.bury(old);
+        }
         Ok(())
     }
 
@@ -131,16 +132,20 @@ impl<Id: Member> Gallery<Id> {
     pub fn remove(&mut self, id: &Id) {
         let chunks = &self.chunks;
         let Some(slot) = self.slots.remove(id, |slot| id_at(chunks, slot)) else { return };
+        self.bury(slot);
+        if self.len == 0 {
+            *self = Self { revision: self.revision, ..Self::for_members(0) };
+        }
+    }
+
+    /// Whoever was in this slot is there no more.
+    fn bury(&mut self, slot: u32) {
         let (number, place) = (slot as usize / CHUNK, slot as usize % CHUNK);
         let chunk = Arc::make_mut(&mut self.chunks[number]);
         chunk.scales[place] = f32::NAN;
         chunk.live -= 1;
         self.len -= 1;
-        if self.len == 0 {
-            *self = Self { revision: self.revision, ..Self::for_members(0) };
-        } else {
-            self.tidy(number);
-        }
+        self.tidy(number);
     }
 
     /// The vector of a member.
@@ -169,18 +174,14 @@ impl<Id: Member> Gallery<Id> {
         &self.chunks
     }
 
-    /// The length of the vectors.
-    pub fn dimensions(&self) -> usize {
-        self.dimensions
-    }
-
-    /// No vector here is kept worse than this.
-    pub fn worst(&self) -> &Quantised {
+    /// How badly a vector may be kept here.
+    pub fn worst(&self) -> &Worst {
         &self.worst
     }
 
-    fn append(&mut self, id: Id, embedding: &[f32]) {
-        if self.chunks.get(self.open).is_none_or(|open| open.scales.len() == CHUNK) {
+    /// The slot that the member had before.
+    fn append(&mut self, id: Id, embedding: &[f32]) -> Option<u32> {
+        if self.chunks.get(self.open).is_none_or(|open| open.members.ids.len() == CHUNK) {
             self.open_another();
         }
         let chunk = Arc::make_mut(&mut self.chunks[self.open]);
@@ -189,19 +190,22 @@ impl<Id: Member> Gallery<Id> {
             // What has filled one chunk will likely fill the next.
             members.ids.reserve_exact(CHUNK);
             members.vectors.reserve_exact(CHUNK * embedding.len());
-            members.codes.reserve_exact(CHUNK * embedding.len());
+            members.codes = Codes::with_capacity(CHUNK, embedding.len());
             chunk.scales.reserve_exact(CHUNK);
         }
-        let slot = (self.open * CHUNK + members.ids.len()) as u32;
+        let place = members.ids.len();
+        if place.is_multiple_of(LANES) {
+            chunk.scales.resize(place + LANES, f32::NAN);
+        }
         members.ids.push(id);
         members.vectors.extend_from_slice(embedding);
-        let quantised = Quantised::of(embedding, &mut members.codes);
-        chunk.scales.push(quantised.scale);
+        let quantised = members.codes.push(embedding);
+        chunk.scales[place] = quantised.scale;
         chunk.live += 1;
         self.len += 1;
-        self.worst = self.worst.worse_of(&quantised);
+        self.worst = self.worst.or(&quantised);
         let chunks = &self.chunks;
-        self.slots.insert(&id, slot, |slot| id_at(chunks, slot));
+        self.slots.put(&id, (self.open * CHUNK + place) as u32, |slot| id_at(chunks, slot))
     }
 
     fn open_another(&mut self) {

@@ -18,7 +18,7 @@ use crate::store::{self, Collection, Store};
 use crate::task;
 
 /// Vectors that go into a gallery at once.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 1024;
 /// A gallery that lacks more vectors takes its turn among those that load, so that it holds up none that only has to catch up.
 const LARGE: usize = 65_536;
 
@@ -120,11 +120,18 @@ impl<Id: Member> Work<Id> {
                 (Gallery::for_members(expected), 0)
             }
         };
-        let mut changed = pin!(Id::changed_since(store, collection, since).try_ready_chunks(AT_ONCE));
-        while let Some(batch) = changed.try_next().await.map_err(|error| error.1)? {
-            for (id, embedding) in batch {
-                gallery.insert(id, &embedding)?;
-            }
+        let mut changed =
+            pin!(Id::changed_since(store, collection, since).try_chunks(AT_ONCE).map_err(|error| error.1));
+        let mut next = changed.try_next().await?;
+        while let Some(batch) = next {
+            // What is more than a few goes in while the next are read.
+            (gallery, next) = if batch.len() < AT_ONCE {
+                (with(gallery, batch)?, changed.try_next().await?)
+            } else {
+                let going_in = task::on_a_thread("loading vectors", move || with(gallery, batch));
+                let (gallery, next) = tokio::join!(going_in, changed.try_next());
+                (gallery??, next?)
+            };
             let loaded = gallery.len();
             entry.progress.send_if_modified(|now| {
                 now.whole.iter_mut().for_each(|whole| whole.loaded = loaded);
@@ -167,6 +174,14 @@ impl<Id: Member> Work<Id> {
             Full::Now => Fault::Overloaded("the memory for galleries is used up by those that are loading"),
         }
     }
+}
+
+/// The gallery with these vectors.
+fn with<Id: Member>(mut gallery: Gallery<Id>, vectors: Vec<(Id, Vec<f32>)>) -> Result<Gallery<Id>, Fault> {
+    for (id, vector) in vectors {
+        gallery.insert(id, &vector)?;
+    }
+    Ok(gallery)
 }
 
 /// Tells those who wait that nobody is at work any more, and why.

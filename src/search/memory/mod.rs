@@ -1,11 +1,12 @@
 //! Exact search in this server's memory.
 
 mod budget;
+mod codes;
 mod galleries;
 mod gallery;
+mod kernels;
 mod loading;
 mod progress;
-mod quantised;
 mod scan;
 mod slots;
 

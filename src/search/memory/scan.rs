@@ -1,8 +1,8 @@
 //! The exact scan over a gallery.
 //!
-//! A scan reads a byte for each number of a vector and not four, since memory is what limits it. What these bytes say is off by no more
-//! than a bound that is known ([`Quantised::bound`]); every vector that the bound leaves in question is then compared in full. So the
-//! answer is the one that a comparison of all vectors in 64 bits gives.
+//! Memory is what limits a scan. So it reads four bits for each number of a vector and not 32; then eight of those vectors that four do
+//! not rule out, and in full what is still in question. How far off these bits can be is known ([`super::codes`]): the answer is the one
+//! that a comparison of all vectors in 64 bits gives.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -11,12 +11,11 @@ use std::thread;
 
 use super::super::member::Member;
 use super::super::question::{Neighbour, Probe, Query};
+use super::codes::ProbeCodes;
 use super::gallery::{CHUNK, Chunk, Gallery};
-use super::quantised::{Quantised, inner_products};
+use super::kernels::{Asked, Hit, Kernel};
 use crate::domain::cosine;
 
-/// So many members are compared with one probe after the other: their codes stay in the processor's cache meanwhile.
-const BLOCK: usize = 256;
 /// With fewer members for each, further threads take longer to start than they save.
 const MEMBERS_OF_A_THREAD: usize = 65_536;
 /// Candidates for the nearest members before the list is gone through.
@@ -41,12 +40,8 @@ impl<Id: Member> Gallery<Id> {
             Probe::Member(id) => self.slot(id).map(|slot| (self.vector(slot), Some(slot)))?,
             Probe::Embedding(embedding) => (embedding.as_slice(), None),
         };
-        let mut codes = Vec::with_capacity(vector.len());
-        let quantised = Quantised::of(vector, &mut codes);
-        let bound = quantised.bound(self.worst()) as f32;
-        let floor = query.min_cosine - bound;
-        let codes = codes.into_iter().map(i16::from).collect();
-        Some(PreparedProbe { vector, codes, scale: quantised.scale, left_out, bound, floor, limit: query.limit })
+        let codes = ProbeCodes::of(vector, self.worst());
+        Some(PreparedProbe { vector, codes, left_out, least: query.min_cosine, limit: query.limit })
     }
 
     /// For each probe the slots whose members may be among its nearest.
@@ -54,12 +49,17 @@ impl<Id: Member> Gallery<Id> {
         let most = self.len().div_ceil(MEMBERS_OF_A_THREAD);
         let threads = thread::available_parallelism().map_or(1, usize::from).min(most);
         let (chunks, next) = (self.chunks(), AtomicUsize::new(0));
+        let kernel = Kernel::fastest();
         let part = || {
             let mut found: Vec<Candidates> = probes.iter().map(|probe| Candidates::new(probe)).collect();
+            let mut asked: Vec<Asked<'_>> = probes.iter().map(|probe| Asked::of(&probe.codes)).collect();
             while let Some((number, chunk)) =
                 Some(next.fetch_add(1, Relaxed)).and_then(|number| Some((number, chunks.get(number)?)))
             {
-                chunk.scan(number * CHUNK, self.dimensions(), probes, &mut found);
+                chunk.scan(kernel, &mut asked, &found);
+                for ((probe, asked), candidates) in probes.iter().zip(&asked).zip(&mut found) {
+                    chunk.look_closer(number * CHUNK, probe, &asked.hits, candidates);
+                }
             }
             found
         };
@@ -90,23 +90,26 @@ impl<Id: Member> Gallery<Id> {
 }
 
 impl<Id> Chunk<Id> {
-    /// Members that are gone have no scale that is a number, and so no cosine that reaches any floor.
-    fn scan(&self, first: usize, dimensions: usize, probes: &[&PreparedProbe<'_>], found: &mut [Candidates]) {
-        if self.live == 0 {
-            return;
+    /// Finds the members that may be near enough by half of their codes. Those that are gone have no scale that is a number, and so no
+    /// cosine that reaches any floor.
+    fn scan(&self, kernel: Kernel, asked: &mut [Asked<'_>], found: &[Candidates]) {
+        for (asked, candidates) in asked.iter_mut().zip(found) {
+            asked.hits.clear();
+            asked.floor = asked.probe.coarse_floor(candidates.least);
         }
-        let mut products = [0; BLOCK];
-        let blocks = self.members.codes.chunks(BLOCK * dimensions).zip(self.scales.chunks(BLOCK));
-        for (number, (codes, scales)) in blocks.enumerate() {
-            for (probe, candidates) in probes.iter().zip(found.iter_mut()) {
-                inner_products(&probe.codes, codes, &mut products[..scales.len()]);
-                for (place, (product, scale)) in products.iter().zip(scales).enumerate() {
-                    let about = *product as f32 * (probe.scale * scale);
-                    let slot = (first + number * BLOCK + place) as u32;
-                    if about >= candidates.floor && Some(slot) != probe.left_out {
-                        candidates.add(about, slot);
-                    }
-                }
+        if self.live > 0 {
+            kernel.reaching(self.members.codes.coarse(), &self.scales, asked);
+        }
+    }
+
+    /// Takes those of them that still may be by all of their codes.
+    fn look_closer(&self, first: usize, probe: &PreparedProbe<'_>, hits: &[Hit], candidates: &mut Candidates) {
+        for Hit { place, product } in hits {
+            let place = *place as usize;
+            let slot = (first + place) as u32;
+            let about = probe.codes.cosine(&self.members.codes, place, *product, self.scales[place]);
+            if about + candidates.bound >= candidates.least && Some(slot) != probe.left_out {
+                candidates.add(about, slot);
             }
         }
     }
@@ -115,30 +118,28 @@ impl<Id> Chunk<Id> {
 /// A question, ready to be asked of each member.
 struct PreparedProbe<'a> {
     vector: &'a [f32],
-    codes: Vec<i16>,
-    scale: f32,
+    codes: ProbeCodes,
     left_out: Option<u32>,
-    /// How far an approximate cosine can be off.
-    bound: f32,
-    /// The least approximate cosine that can be one of `min_cosine`.
-    floor: f32,
+    /// The least cosine of an answer.
+    least: f32,
     limit: usize,
 }
 
 /// The members that may be among the nearest ones to a probe.
 ///
-/// The `limit` best approximate cosines, less the bound, are reached by as many members in truth; so a member whose approximate cosine
-/// lies more than two bounds below the worst of them is not among the nearest.
+/// The `limit` best approximate cosines, less the bound, are reached by as many members in truth; so a member that does not reach the worst
+/// of these is not among the nearest.
 struct Candidates {
-    /// What is below cannot be among the nearest.
-    floor: f32,
+    /// Whoever has a smaller cosine cannot be among the nearest.
+    least: f32,
+    /// How far an approximate cosine can be off.
     bound: f32,
     limit: usize,
     /// The best approximate cosines so far, the worst on top.
     best: BinaryHeap<Reverse<Approximate>>,
-    /// Everything that was above the floor when it came.
+    /// Everything that might be when it came.
     all: Vec<Approximate>,
-    /// With more than these it is time to see which of them are still above the floor.
+    /// With more than these it is time to see which of them still may be.
     most: usize,
 }
 
@@ -152,8 +153,8 @@ struct Approximate {
 impl Candidates {
     fn new(probe: &PreparedProbe<'_>) -> Self {
         Self {
-            floor: probe.floor,
-            bound: probe.bound,
+            least: probe.least,
+            bound: probe.codes.bound,
             limit: probe.limit,
             best: BinaryHeap::new(),
             all: Vec::new(),
@@ -170,25 +171,28 @@ impl Candidates {
         }
         if self.best.len() == self.limit {
             let worst = self.best.peek().map_or(f32::NEG_INFINITY, |Reverse(worst)| worst.cosine);
-            self.floor = self.floor.max(worst - 2.0 * self.bound);
+            self.least = self.least.max(worst - self.bound);
         }
-        // What the floor has risen above is forgotten now and then; where that is little, later.
+        // What can be no more is forgotten now and then; where that is little, later.
         if self.all.len() > self.most {
-            self.all.retain(|candidate| candidate.cosine >= self.floor);
+            self.all.retain(|candidate| candidate.cosine + self.bound >= self.least);
             self.most = 2 * self.all.len() + MOST_CANDIDATES;
         }
     }
 
     fn merge(&mut self, other: Self) {
         for candidate in other.all {
-            if candidate.cosine >= self.floor {
+            if candidate.cosine + self.bound >= self.least {
                 self.add(candidate.cosine, candidate.slot);
             }
         }
     }
 
     fn in_question(self) -> impl Iterator<Item = u32> {
-        self.all.into_iter().filter(move |candidate| candidate.cosine >= self.floor).map(|candidate| candidate.slot)
+        self.all
+            .into_iter()
+            .filter(move |candidate| candidate.cosine + self.bound >= self.least)
+            .map(|candidate| candidate.slot)
     }
 }
 

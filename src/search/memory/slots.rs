@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// Members of a table on average, before there is one more. A table of hashbrown's with 4,096 places is grown at 3,584, which is seven
 /// standard deviations more.
@@ -40,17 +41,18 @@ impl Slots {
 
     /// Takes a member out; where it was.
     pub fn remove<Id: Eq + Hash>(&mut self, id: &Id, id_at: impl Fn(u32) -> Id) -> Option<u32> {
-        // A table is not copied for nothing.
-        self.find(id, &id_at)?;
         let hash = self.hasher.hash_one(id);
         let number = self.table_of(hash);
-        let entry = Arc::make_mut(&mut self.tables[number]).find_entry(hash, |slot| id_at(*slot) == *id).ok()?;
+        let is_it = |slot: &u32| id_at(*slot) == *id;
+        // A table is not copied for nothing.
+        self.tables[number].find(hash, is_it)?;
+        let entry = Arc::make_mut(&mut self.tables[number]).find_entry(hash, is_it).ok()?;
         self.len -= 1;
         Some(entry.remove().0)
     }
 
-    /// Notes the slot of a member that has none.
-    pub fn insert<Id: Eq + Hash>(&mut self, id: &Id, slot: u32, id_at: impl Fn(u32) -> Id) {
+    /// Notes the slot of a member; the one that it had.
+    pub fn put<Id: Eq + Hash>(&mut self, id: &Id, slot: u32, id_at: impl Fn(u32) -> Id) -> Option<u32> {
         let hash_of = |slot: &u32| self.hasher.hash_one(id_at(*slot));
         if self.len >= self.tables.len() * MOST {
             let new = self.tables.len();
@@ -66,8 +68,14 @@ impl Slots {
         }
         let hash = self.hasher.hash_one(id);
         let number = table_of(hash, self.tables.len());
-        Arc::make_mut(&mut self.tables[number]).insert_unique(hash, slot, hash_of);
-        self.len += 1;
+        match Arc::make_mut(&mut self.tables[number]).entry(hash, |slot| id_at(*slot) == *id, hash_of) {
+            Entry::Occupied(mut there) => Some(std::mem::replace(there.get_mut(), slot)),
+            Entry::Vacant(free) => {
+                free.insert(slot);
+                self.len += 1;
+                None
+            }
+        }
     }
 
     fn table_of(&self, hash: u64) -> usize {
@@ -93,11 +101,12 @@ mod tests {
         let before = slots.clone();
         let count = 9 * MOST as u32;
         for slot in 0..count {
-            slots.insert(&id_at(slot), slot, id_at);
+            assert_eq!(slots.put(&id_at(slot), slot, id_at), None);
         }
         assert_eq!(slots.tables.len(), 9);
         assert!((0..count).all(|slot| slots.find(&id_at(slot), id_at) == Some(slot)));
         assert!(slots.tables.iter().all(|table| table.len() < 3 * MOST));
+        assert_eq!(slots.put(&id_at(4), 4, id_at), Some(4));
         assert_eq!(slots.remove(&id_at(5), id_at), Some(5));
         assert_eq!(slots.remove(&id_at(5), id_at), None);
         assert_eq!(slots.find(&id_at(5), id_at), None);

@@ -101,6 +101,54 @@ fn several_questions_over_several_segments_get_the_answers_of_a_full_comparison(
     }
 }
 
+/// Vectors that are hard to tell apart, or to keep in few bits.
+fn hard(kind: u32, seed: u64, dimensions: usize) -> Vec<f32> {
+    let (person, noise) = (vector(seed % 7, dimensions), vector(seed + 1000, dimensions));
+    match kind {
+        // Faces of few people.
+        0 => unit(person.iter().zip(&noise).map(|(own, noise)| own + 0.7 * noise).collect()),
+        // The same face again and again, but for the last bits.
+        1 => unit(person.iter().zip(&noise).map(|(own, noise)| own + 1e-6 * noise).collect()),
+        // One number outweighs all others, whose codes are then nothing.
+        2 => unit(
+            noise.iter().enumerate().map(|(at, noise)| if at == seed as usize % 5 { 9.0 } else { *noise }).collect(),
+        ),
+        // All numbers are equally large: the largest codes there are.
+        _ => unit(noise.iter().map(|noise| noise.signum()).collect()),
+    }
+}
+
+fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    vector.iter_mut().for_each(|value| *value /= norm);
+    vector
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+    #[test]
+    fn answers_are_those_of_a_full_comparison_however_hard_the_vectors_are(
+        seed in 0u64..1 << 30,
+        dimensions in 8usize..200,
+        kinds in proptest::collection::vec(0u32..4, 1..3),
+        min_cosine in -1.0f32..1.0,
+        limit in 1usize..200,
+    ) {
+        let kind = |n: u32| kinds[n as usize % kinds.len()];
+        let faces: Vec<_> = (0..2500).map(|n| (id(n), hard(kind(n), seed + u64::from(n), dimensions))).collect();
+        let mut gallery = Gallery::for_members(0);
+        for (id, vector) in &faces {
+            gallery.insert(*id, vector).unwrap();
+        }
+        let probes: Vec<_> = (0..5).map(|n| hard(kind(n), seed + u64::from(n) + 5000, dimensions)).collect();
+        let query = |probe: &Vec<f32>| Query { probe: Probe::Embedding(probe.clone()), min_cosine, limit };
+        let queries: Vec<_> = probes.iter().map(query).collect();
+        for (probe, found) in probes.iter().zip(gallery.nearest(&queries)) {
+            proptest::prop_assert_eq!(ids(found), truth(&faces, probe, min_cosine, limit));
+        }
+    }
+}
+
 #[test]
 fn a_gallery_that_thins_out_gives_memory_back_and_leaves_its_copies_alone() {
     let mut random = fastrand::Rng::with_seed(16);
