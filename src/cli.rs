@@ -72,6 +72,9 @@ pub struct StoreSettings {
     /// Folder for the SQLite file. It is made if it does not exist.
     #[arg(long, env = "REKOLLECT_DATA_DIR", help_heading = heading::STORAGE, default_value = "./data")]
     pub data_dir: PathBuf,
+    /// Most bytes of gallery files, a cache of vectors in the data folder. Collections of many faces are searched from them: that saves memory, and the time to read the database after a start. 0 is for none.
+    #[arg(long, env = "REKOLLECT_GALLERY_FILES", help_heading = heading::STORAGE, default_value = "68719476736")]
+    pub gallery_files: u64,
     /// A Postgres to keep everything in: `postgres://user:password@host/database`, with the password percent-encoded. The default is a SQLite file in the data folder.
     #[arg(long, env = "DATABASE_URL", help_heading = heading::STORAGE, hide_env_values = true)]
     pub database_url: Option<String>,

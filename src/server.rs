@@ -1,5 +1,6 @@
 //! From settings to a listening server, and its end.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use crate::access::Access;
 use crate::cli::{OrientationSetting, SearchSetting, Settings, Switch};
 use crate::connection::Connection;
 use crate::operations::{Preloads, Service, TokenKey};
-use crate::search::{self, Budget, Indexes};
+use crate::search::{self, Budget, Files, Indexes, Place};
 use crate::store::Store;
 use crate::task;
 use crate::telemetry::metrics::{Identity, Metrics};
@@ -252,7 +253,13 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     let (dimensions, wait) = (pack.embedder.dimensions, settings.gallery_wait);
     let indexes = match settings.search {
         SearchSetting::Memory => {
-            Indexes::in_memory(&store, wait, &Budget::new(settings.gallery_bytes(workers)?), dimensions)
+            let files = Files::open(&settings.store.data_dir, settings.store.gallery_files);
+            if let Some(files) = &files {
+                let collections = store.snapshot().await?.collections().await?;
+                files.keep(&collections.iter().map(|collection| collection.key).collect::<HashSet<_>>());
+            }
+            let place = Place { budget: Budget::new(settings.gallery_bytes(workers)?), files };
+            Indexes::in_memory(&store, wait, place, dimensions)
         }
         SearchSetting::Pgvector => {
             let copies = search::prepare_pgvector(&store, dimensions).await?;

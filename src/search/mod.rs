@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use crate::domain::{AccountId, CollectionId, FaceId, Fault};
 use crate::store::{Collection, Store, UserKey};
+use crate::task;
 
 pub use member::Member;
-pub use memory::{Budget, Loading};
+pub use memory::{Budget, Files, Loading, Place};
 use memory::{Galleries, Room};
 use pgvector::Tables;
 pub use pgvector::{Copies, prepare as prepare_pgvector};
@@ -35,31 +36,40 @@ pub struct Indexes {
     pub faces: Index<FaceId>,
     /// Their users.
     pub users: Index<UserKey>,
+    files: Option<Arc<Files>>,
 }
 
 impl Indexes {
-    /// In this server's memory, within `budget`: vectors of so many dimensions that this store holds. A search waits so long until those of its
+    /// In this server's memory and its files: vectors of so many dimensions that this store holds. A search waits so long until those of its
     /// collection are up to date.
-    pub fn in_memory(store: &Store, wait: Duration, budget: &Arc<Budget>, dimensions: usize) -> Self {
+    pub fn in_memory(store: &Store, wait: Duration, place: Place, dimensions: usize) -> Self {
         let room = Room::beside(store.pool().most());
         let (faces, users) = (
-            Galleries::new(store.clone(), wait, room.clone(), budget.clone(), dimensions),
-            Galleries::new(store.clone(), wait, room, budget.clone(), dimensions),
+            Galleries::new(store.clone(), wait, room.clone(), place.clone(), dimensions),
+            Galleries::new(store.clone(), wait, room, place.clone(), dimensions),
         );
-        Self { faces: Index(Way::Memory(faces)), users: Index(Way::Memory(users)) }
+        Self { faces: Index(Way::Memory(faces)), users: Index(Way::Memory(users)), files: place.files }
     }
 
     /// In Postgres, with what [`prepare_pgvector`] gave. Waits as [`Self::in_memory`] does.
     pub fn in_postgres(store: &Store, wait: Duration, copies: &Copies) -> Self {
         let (faces, users) =
             (Tables::new(store.clone(), wait, copies.clone()), Tables::new(store.clone(), wait, copies.clone()));
-        Self { faces: Index(Way::Pgvector(faces)), users: Index(Way::Pgvector(users)) }
+        Self { faces: Index(Way::Pgvector(faces)), users: Index(Way::Pgvector(users)), files: None }
     }
 
     /// Forgets a collection that does not exist any more, whoever deleted it.
     pub fn forget(&self, account: &AccountId, id: &CollectionId) {
         self.faces.forget(account, id);
         self.users.forget(account, id);
+        if let Some(files) = &self.files {
+            task::in_place(|| files.forget(account, id));
+        }
+    }
+
+    /// What gallery files take on the disk, in bytes.
+    pub fn file_bytes(&self) -> u64 {
+        self.files.as_ref().map_or(0, |files| files.bytes())
     }
 
     /// Loads what a first search of this collection would load, however long that takes.

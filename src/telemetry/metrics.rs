@@ -70,6 +70,7 @@ pub struct Metrics {
     reply_bytes: Gauge,
     gallery_members: Gauge,
     gallery_bytes: Gauge,
+    gallery_file_bytes: Gauge,
     galleries_loading: Gauge,
     vectors_to_load: Gauge,
     stored: Family<Kind, Gauge>,
@@ -94,6 +95,8 @@ pub struct Load {
     pub gallery_members: usize,
     /// What they take.
     pub gallery_bytes: usize,
+    /// And what they take of the disk.
+    pub gallery_file_bytes: u64,
     /// Galleries that are being loaded.
     pub galleries_loading: usize,
     /// Their vectors that are not in memory yet, about.
@@ -126,6 +129,7 @@ impl Metrics {
         let reply_bytes = gauge("reply_bytes", "Bytes of replies that are not sent yet");
         let gallery_members = gauge("gallery_members", "Vectors of faces and users in memory");
         let gallery_bytes = gauge("gallery_bytes", "Memory of those vectors");
+        let gallery_file_bytes = gauge("gallery_file_bytes", "Bytes of gallery files in the data folder");
         let galleries_loading = gauge("galleries_loading", "Galleries that are being loaded into memory");
         let vectors_to_load = gauge("vectors_to_load", "Vectors of those galleries that are not in memory yet");
         let open_files = gauge("process_open_fds", "Open files and connections of the process");
@@ -155,6 +159,7 @@ impl Metrics {
             reply_bytes,
             gallery_members,
             gallery_bytes,
+            gallery_file_bytes,
             galleries_loading,
             vectors_to_load,
             stored,
@@ -185,6 +190,7 @@ impl Metrics {
         self.reply_bytes.set(whole(load.reply_bytes));
         self.gallery_members.set(whole(load.gallery_members));
         self.gallery_bytes.set(whole(load.gallery_bytes));
+        self.gallery_file_bytes.set(i64::try_from(load.gallery_file_bytes).unwrap_or(i64::MAX));
         self.galleries_loading.set(whole(load.galleries_loading));
         self.vectors_to_load.set(whole(load.vectors_to_load));
         self.stored.clear();
@@ -249,6 +255,7 @@ mod tests {
             reply_bytes: 10,
             gallery_members: 6,
             gallery_bytes: 7,
+            gallery_file_bytes: 11,
             galleries_loading: 8,
             vectors_to_load: 9,
             stored,
@@ -263,6 +270,7 @@ mod tests {
             "rekollect_reply_bytes 10",
             "rekollect_gallery_members 6",
             "rekollect_gallery_bytes 7",
+            "rekollect_gallery_file_bytes 11",
             "rekollect_galleries_loading 8",
             "rekollect_vectors_to_load 9",
             "rekollect_stored{kind=\"faces\"} 2",

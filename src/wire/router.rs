@@ -126,6 +126,7 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
         reply_bytes: front.replies.bytes(),
         gallery_members,
         gallery_bytes,
+        gallery_file_bytes: service.indexes.file_bytes(),
         galleries_loading: loading.galleries,
         vectors_to_load: loading.of.saturating_sub(loading.loaded),
         stored: stored.ok(),

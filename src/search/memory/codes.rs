@@ -19,6 +19,7 @@
 //! [`Quantised`] for one vector and by [`Worst`] for all of a gallery.
 
 use multiversion::multiversion;
+use serde::{Deserialize, Serialize};
 
 use super::kernels::{LANES, fine_product};
 
@@ -92,8 +93,13 @@ impl Codes {
         &self.coarse
     }
 
+    /// The fine halves, one member's after the other's.
+    pub fn all_fine(&self) -> &[u8] {
+        &self.fine
+    }
+
     /// The fine half of a member.
-    fn fine(&self, place: usize, dimensions: usize) -> &[u8] {
+    pub fn fine(&self, place: usize, dimensions: usize) -> &[u8] {
         let half = half(dimensions);
         &self.fine[place * half..(place + 1) * half]
     }
@@ -122,7 +128,8 @@ pub struct Quantised {
 }
 
 /// No vector is kept worse, of some.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "[u64; 3]", into = "[u64; 3]")]
 pub struct Worst {
     norm: f64,
     error: f64,
@@ -177,7 +184,35 @@ fn quantise(vector: &[f32], codes: &mut [i8]) -> Quantised {
     Quantised { scale, norm: length(norm), error: length(error), coarse_error: length(coarse_error) }
 }
 
+impl From<[u64; 3]> for Worst {
+    fn from(bits: [u64; 3]) -> Self {
+        let [norm, error, coarse_error] = bits.map(f64::from_bits);
+        Self { norm, error, coarse_error }
+    }
+}
+
+impl From<Worst> for [u64; 3] {
+    /// Bits, since a text may round.
+    fn from(worst: Worst) -> Self {
+        [worst.norm, worst.error, worst.coarse_error].map(f64::to_bits)
+    }
+}
+
 impl Worst {
+    /// For a checksum.
+    pub fn to_bytes(self) -> Vec<u8> {
+        <[u64; 3]>::from(self).iter().flat_map(|bits| bits.to_le_bytes()).collect()
+    }
+
+    /// Of those before and those of another.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            norm: self.norm.max(other.norm),
+            error: self.error.max(other.error),
+            coarse_error: self.coarse_error.max(other.coarse_error),
+        }
+    }
+
     /// Of those before and this one.
     pub fn or(&self, other: &Quantised) -> Self {
         Self {
@@ -236,13 +271,9 @@ impl ProbeCodes {
         cosine - self.coarse_rest
     }
 
-    /// The cosine of all codes of a member, whose coarse product is known.
-    pub fn cosine(&self, codes: &Codes, place: usize, coarse: i32, scale: f32) -> f32 {
-        let fine = fine_product(
-            self.lower.as_flattened(),
-            self.upper.as_flattened(),
-            codes.fine(place, self.lower.len() * EIGHT),
-        );
+    /// The cosine of all codes of a member, of which are known the coarse product and the fine half.
+    pub fn cosine(&self, coarse: i32, fine: &[u8], scale: f32) -> f32 {
+        let fine = fine_product(self.lower.as_flattened(), self.upper.as_flattened(), fine);
         (COARSE * coarse + fine - self.raised) as f32 * (self.scale * scale)
     }
 }
@@ -280,7 +311,7 @@ mod tests {
             for Hit { place, product } in &asked[0].hits {
                 let truth = cosine(&vectors[0], &vectors[*place as usize]);
                 let scale = scales[*place as usize];
-                let about = f64::from(probe.cosine(&codes, *place as usize, *product, scale));
+                let about = f64::from(probe.cosine(*product, codes.fine(*place as usize, dimensions), scale));
                 let most = scale * (probe.coarse_factor * *product as f32 + probe.coarse_term);
                 let slack = 1e-6 * (1.0 + truth.abs());
                 proptest::prop_assert!((about - truth).abs() <= f64::from(probe.bound) + slack, "{about} {truth}");

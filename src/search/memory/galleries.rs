@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::member::Member;
 use super::super::question::{Neighbour, Query};
 use super::budget::{Budget, Share};
+use super::files::{Files, GalleryFiles};
 use super::gallery::Gallery;
 use super::progress::{Loading, Progress, Room};
 use crate::domain::{AccountId, CollectionId, Fault};
@@ -27,8 +28,25 @@ pub struct Galleries<Id> {
     /// How many load, or catch up, at once.
     pub(super) room: Arc<Room>,
     budget: Arc<Budget>,
+    files: Option<Arc<Files>>,
     /// The length of their vectors.
     pub(super) dimensions: usize,
+}
+
+/// Where galleries may be, and how much of them.
+#[derive(Clone)]
+pub struct Place {
+    /// In memory.
+    pub budget: Arc<Budget>,
+    /// On the disk, if anywhere.
+    pub files: Option<Arc<Files>>,
+}
+
+impl Place {
+    /// In memory alone, as much as they need.
+    pub fn memory() -> Self {
+        Self { budget: Budget::new(None), files: None }
+    }
 }
 
 type Entries<Id> = HashMap<(AccountId, CollectionId), Arc<Entry<Id>>>;
@@ -44,18 +62,19 @@ pub struct Entry<Id> {
     /// Cancelled when the collection is gone.
     pub(super) gone: CancellationToken,
     pub(super) share: Share,
+    pub(super) files: Option<GalleryFiles>,
     /// One scan at a time goes over it.
     scanning: Arc<tokio::sync::Mutex<()>>,
     waiting: Mutex<Vec<(Query<Id>, Reply<Id>)>>,
 }
 
 type Answer<Id> = Option<Vec<Neighbour<Id>>>;
-type Reply<Id> = oneshot::Sender<Answer<Id>>;
+type Reply<Id> = oneshot::Sender<Result<Answer<Id>, Fault>>;
 
 impl<Id: Member> Galleries<Id> {
     /// None yet.
-    pub fn new(store: Store, wait: Duration, room: Arc<Room>, budget: Arc<Budget>, dimensions: usize) -> Self {
-        Self { by_name: Arc::default(), store, wait, room, budget, dimensions }
+    pub fn new(store: Store, wait: Duration, room: Arc<Room>, place: Place, dimensions: usize) -> Self {
+        Self { by_name: Arc::default(), store, wait, room, budget: place.budget, files: place.files, dimensions }
     }
 
     /// See [`super::super::Index::nearest`].
@@ -63,15 +82,34 @@ impl<Id: Member> Galleries<Id> {
         let entry = self.entry(collection)?;
         entry.share.touch();
         self.up_to_date(&entry, collection).await?;
-        entry.ask(query).await
+        let answer = entry.clone().ask(query).await;
+        self.mend(&entry, collection);
+        answer
     }
 
     /// See [`super::super::Index::vector`].
     pub async fn vector(&self, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
         let entry = self.entry(collection)?;
         self.up_to_date(&entry, collection).await?;
-        let gallery = entry.gallery.load();
-        Ok(gallery.vector_of(id).map(<[f32]>::to_vec))
+        let vector = entry.gallery.load().vector_of(id).map(|vector| vector.map(<[f32]>::to_vec));
+        self.mend(&entry, collection);
+        vector
+    }
+
+    /// Gives up a gallery of which a file is damaged: the next search reads the database.
+    fn mend(&self, entry: &Arc<Entry<Id>>, collection: &Collection) {
+        if !entry.gallery.load().is_damaged() {
+            return;
+        }
+        let name = (collection.account.clone(), collection.id.clone());
+        let mut entries = lock(&self.by_name);
+        if entries.get(&name).is_some_and(|now| Arc::ptr_eq(now, entry)) {
+            tracing::error!(collection = %collection.id, "a gallery file is damaged: the database is read again");
+            let gone = entries.remove(&name);
+            drop(entries);
+            entry.files.iter().for_each(GalleryFiles::remove);
+            task::dispose(gone);
+        }
     }
 
     /// Loads the gallery of a collection, if it is not there, however long that takes.
@@ -125,7 +163,8 @@ impl<Id: Member> Galleries<Id> {
                 task::dispose(gone);
             }
         });
-        let entry = Arc::new(Entry::new(collection, share));
+        let files = self.files.as_ref().map(|files| files.of::<Id>(collection));
+        let entry = Arc::new(Entry::new(collection, share, files));
         let old = entries.insert(name, entry.clone());
         drop(entries);
         old.into_iter().for_each(Entry::end);
@@ -134,13 +173,14 @@ impl<Id: Member> Galleries<Id> {
 }
 
 impl<Id: Member> Entry<Id> {
-    fn new(collection: &Collection, share: Share) -> Self {
+    fn new(collection: &Collection, share: Share, files: Option<GalleryFiles>) -> Self {
         Self {
             key: collection.key,
             gallery: ArcSwap::from_pointee(Gallery::for_members(0)),
             progress: watch::Sender::default(),
             gone: CancellationToken::new(),
             share,
+            files,
             scanning: Arc::default(),
             waiting: Mutex::default(),
         }
@@ -159,7 +199,7 @@ impl<Id: Member> Entry<Id> {
         lock(&self.waiting).push((query, reply));
         let turn = tokio::select! {
             biased;
-            answer = &mut answer => return answer.map_err(Fault::internal(CONTEXT)),
+            answer = &mut answer => return answer.map_err(Fault::internal(CONTEXT))?,
             turn = self.scanning.clone().lock_owned() => turn,
         };
         // The scan has the turn, and not its caller, who may go.
@@ -168,7 +208,7 @@ impl<Id: Member> Entry<Id> {
             drop(turn);
         };
         task::on_a_thread(CONTEXT, scan).await?;
-        answer.await.map_err(Fault::internal(CONTEXT))
+        answer.await.map_err(Fault::internal(CONTEXT))?
     }
 
     /// Answers every question that waits, in one pass.
@@ -177,9 +217,9 @@ impl<Id: Member> Entry<Id> {
         // Whoever went away needs no answer.
         waiting.retain(|(_, reply)| !reply.is_closed());
         let (queries, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        let answers = self.gallery.load().nearest(&queries);
-        for (answer, reply) in answers.into_iter().zip(replies) {
-            let _ = reply.send(answer);
+        match self.gallery.load().nearest(&queries) {
+            Ok(answers) => answers.into_iter().zip(replies).for_each(|(answer, reply)| drop(reply.send(Ok(answer)))),
+            Err(fault) => replies.into_iter().for_each(|reply| drop(reply.send(Err(fault.clone())))),
         }
     }
 }
@@ -187,22 +227,10 @@ impl<Id: Member> Entry<Id> {
 #[cfg(test)]
 mod tests {
     use super::super::super::question::Probe;
+    use super::super::tests::collection;
     use super::*;
-    use crate::domain::{FaceId, ModelVersion};
+    use crate::domain::FaceId;
     use crate::store::{Limits, StorePlace};
-
-    fn collection(key: i64) -> Collection {
-        Collection {
-            key,
-            account: "000000000000".parse().unwrap(),
-            id: CollectionId::try_from("people".to_owned()).unwrap(),
-            model_version: ModelVersion::try_from("7.3".to_owned()).unwrap(),
-            created_at_ms: 0,
-            revision: 0,
-            face_count: 0,
-            user_count: 0,
-        }
-    }
 
     #[tokio::test]
     async fn who_knows_only_a_deleted_collection_does_not_evict_the_gallery_of_its_successor() {
@@ -210,7 +238,7 @@ mod tests {
         let place = StorePlace { data_dir: folder.path().to_owned(), database_url: None };
         let second = Duration::from_secs(1);
         let store = Store::open(&place, Limits { connections: 1, wait: second, statement: second }).await.unwrap();
-        let galleries = Galleries::<FaceId>::new(store, second, Room::beside(1), Budget::new(None), 16);
+        let galleries = Galleries::<FaceId>::new(store, second, Room::beside(1), Place::memory(), 16);
         let old = galleries.entry(&collection(1)).unwrap();
         let new = galleries.entry(&collection(2)).unwrap();
         assert!(old.gone.is_cancelled());
@@ -223,10 +251,12 @@ mod tests {
     }
 
     /// A gallery over which a scan goes for some tenths of a second, the question that began it, and the answers to others that share it.
-    async fn while_scanned()
-    -> (Arc<Entry<FaceId>>, impl Future<Output = Result<Answer<FaceId>, Fault>>, Vec<oneshot::Receiver<Answer<FaceId>>>)
-    {
-        let entry = Arc::new(Entry::<FaceId>::new(&collection(1), Budget::new(None).share(|| {})));
+    async fn while_scanned() -> (
+        Arc<Entry<FaceId>>,
+        impl Future<Output = Result<Answer<FaceId>, Fault>>,
+        Vec<oneshot::Receiver<Result<Answer<FaceId>, Fault>>>,
+    ) {
+        let entry = Arc::new(Entry::<FaceId>::new(&collection(1), Budget::new(None).share(|| {}), None));
         let mut gallery = Gallery::for_members(0);
         for n in 0..20_000u128 {
             gallery.insert(FaceId::from_bytes(n.to_be_bytes()), &[1.0, (n % 97) as f32, 2.0, 3.0]).unwrap();
@@ -262,7 +292,7 @@ mod tests {
     async fn neither_a_change_of_a_gallery_nor_a_look_at_it_waits_for_a_scan() {
         let (entry, asking, _others) = while_scanned().await;
         let mut changed = Gallery::clone(&entry.gallery.load());
-        changed.remove(&FaceId::from_bytes(7u128.to_be_bytes()));
+        changed.remove(&FaceId::from_bytes(7u128.to_be_bytes())).unwrap();
         entry.gallery.store(Arc::new(changed));
         assert_eq!(entry.gallery.load().len(), 19_999);
         assert!(entry.scanning.try_lock().is_err(), "the scan ended first");

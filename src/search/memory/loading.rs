@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use super::super::member::Member;
 use super::budget::Full;
+use super::files::GalleryFiles;
 use super::galleries::{Entry, Galleries};
-use super::gallery::Gallery;
+use super::gallery::{Gallery, SEGMENT};
 use super::progress::{Progress, Room, Whole};
 use crate::domain::Fault;
 use crate::store::{self, Collection, Store};
@@ -19,6 +20,8 @@ use crate::task;
 
 /// Vectors that go into a gallery at once.
 const AT_ONCE: usize = 1024;
+/// More vectors than these, and than a sixteenth of the gallery, go to a file.
+const WORTH_A_FILE: usize = 16_384;
 /// A gallery that lacks more vectors takes its turn among those that load, so that it holds up none that only has to catch up.
 const LARGE: usize = 65_536;
 
@@ -99,7 +102,7 @@ impl<Id: Member> Work<Id> {
 
     async fn catch_up(&self) -> Result<(), Fault> {
         let Self { entry, collection, store, .. } = self;
-        let known = entry.gallery.load_full();
+        let mut known = entry.gallery.load_full();
         let expected = usize::try_from(Id::count(collection)).unwrap_or(0);
         if known.len() == 0 {
             self.begins_anew(expected);
@@ -108,8 +111,16 @@ impl<Id: Member> Work<Id> {
         let room = if is_large { &self.room.loads } else { &self.room.catch_ups };
         let _place = room.acquire().await.map_err(Fault::internal("waiting for a turn to load"))?;
         // What it will take is taken before it is there.
-        let bytes = Gallery::<Id>::bytes_of(expected.max(known.len()), self.dimensions);
+        let most_held = if entry.files.is_some() { SEGMENT } else { usize::MAX };
+        let bytes = Gallery::<Id>::bytes_of(expected.max(known.len()), most_held, self.dimensions);
         entry.share.resize(bytes, true).map_err(|full| self.refusal(full, bytes))?;
+
+        if known.revision == 0
+            && let revision = collection.revision
+            && let Some(kept) = self.with_files(move |files| files.read(revision)).await?.flatten()
+        {
+            known = Arc::new(kept);
+        }
 
         // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
         // next request reads it again, whole. Nobody searches at the new revision before that is noted.
@@ -117,6 +128,7 @@ impl<Id: Member> Work<Id> {
             Some(gallery) => (gallery, known.revision),
             None => {
                 self.begins_anew(expected);
+                self.with_files(GalleryFiles::remove).await?;
                 (Gallery::for_members(expected), 0)
             }
         };
@@ -126,9 +138,16 @@ impl<Id: Member> Work<Id> {
         while let Some(batch) = next {
             // What is more than a few goes in while the next are read.
             (gallery, next) = if batch.len() < AT_ONCE {
-                (with(gallery, batch)?, changed.try_next().await?)
+                (with(gallery, batch, since == 0)?, changed.try_next().await?)
             } else {
-                let going_in = task::on_a_thread("loading vectors", move || with(gallery, batch));
+                let entry = entry.clone();
+                let going_in = task::on_a_thread("loading vectors", move || {
+                    let mut gallery = with(gallery, batch, since == 0)?;
+                    if gallery.held() >= SEGMENT {
+                        entry.to_files(&mut gallery);
+                    }
+                    Ok(gallery)
+                });
                 let (gallery, next) = tokio::join!(going_in, changed.try_next());
                 (gallery??, next?)
             };
@@ -140,11 +159,34 @@ impl<Id: Member> Work<Id> {
             });
         }
         gallery.revision = collection.revision;
-        entry.gallery.store(Arc::new(gallery));
+        let is_worth_a_file = gallery.held() > WORTH_A_FILE.max(gallery.len() / 16);
+        let gallery = Arc::new(gallery);
+        entry.gallery.store(gallery.clone());
         if since == 0 {
             task::dispose(known);
         }
+        if is_worth_a_file && entry.files.is_some() {
+            // Searches go on with what is there.
+            entry.progress.send_modify(|now| (now.revision, now.whole) = (collection.revision, None));
+            let keeps = entry.clone();
+            let written = task::on_a_thread("writing a gallery file", move || {
+                let mut gallery = Gallery::clone(&gallery);
+                keeps.to_files(&mut gallery).then_some(gallery)
+            });
+            if let Some(gallery) = written.await? {
+                task::dispose(entry.gallery.swap(Arc::new(gallery)));
+            }
+        }
         Ok(())
+    }
+
+    /// What `work` gives on a thread for files, where there are to be some.
+    async fn with_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&GalleryFiles) -> T + Send + 'static,
+    ) -> Result<Option<T>, Fault> {
+        let entry = self.entry.clone();
+        task::on_a_thread("using gallery files", move || entry.files.as_ref().map(work)).await
     }
 
     fn begins_anew(&self, expected: usize) {
@@ -161,7 +203,7 @@ impl<Id: Member> Work<Id> {
         let Some(gone) = Id::gone_since(&self.store, &self.collection, known.revision).await? else { return Ok(None) };
         let mut gallery = known.clone();
         for some in gone.chunks(AT_ONCE) {
-            some.iter().for_each(|id| gallery.remove(id));
+            some.iter().try_for_each(|id| gallery.remove(id))?;
             // Each may copy what is shared: others get their turn.
             tokio::task::yield_now().await;
         }
@@ -176,10 +218,32 @@ impl<Id: Member> Work<Id> {
     }
 }
 
-/// The gallery with these vectors.
-fn with<Id: Member>(mut gallery: Gallery<Id>, vectors: Vec<(Id, Vec<f32>)>) -> Result<Gallery<Id>, Fault> {
+impl<Id: Member> Entry<Id> {
+    /// Moves what this gallery of it holds to a file, and notes that where it is the one of a revision; whether that went well. Where it does
+    /// not, the gallery is as good as before, but larger.
+    fn to_files(&self, gallery: &mut Gallery<Id>) -> bool {
+        let Some(files) = &self.files else { return false };
+        let noted = |gallery: &Gallery<Id>| if gallery.revision > 0 { files.note(gallery) } else { Ok(()) };
+        let outcome = files.write(gallery).and_then(|()| noted(gallery));
+        if let Err(fault) = &outcome {
+            tracing::warn!(error = %fault, "a gallery stays in memory");
+        }
+        outcome.is_ok()
+    }
+}
+
+/// The gallery with these vectors. `are_new`: none of their members is there.
+fn with<Id: Member>(
+    mut gallery: Gallery<Id>,
+    vectors: Vec<(Id, Vec<f32>)>,
+    are_new: bool,
+) -> Result<Gallery<Id>, Fault> {
     for (id, vector) in vectors {
-        gallery.insert(id, &vector)?;
+        if are_new {
+            gallery.add(id, &vector)?;
+        } else {
+            gallery.insert(id, &vector)?;
+        }
     }
     Ok(gallery)
 }

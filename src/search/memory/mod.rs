@@ -2,16 +2,19 @@
 
 mod budget;
 mod codes;
+mod files;
 mod galleries;
 mod gallery;
 mod kernels;
 mod loading;
 mod progress;
 mod scan;
+mod segment;
 mod slots;
 
 pub use budget::Budget;
-pub use galleries::Galleries;
+pub use files::Files;
+pub use galleries::{Galleries, Place};
 pub use progress::{Loading, Room};
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::super::question::{Neighbour, Probe, Query};
 use super::codes::ProbeCodes;
 use super::gallery::{CHUNK, Chunk, Gallery};
 use super::kernels::{Asked, Hit, Kernel};
-use crate::domain::cosine;
+use crate::domain::{Fault, cosine};
 
 /// With fewer members for each, further threads take longer to start than they save.
 const MEMBERS_OF_A_THREAD: usize = 65_536;
@@ -24,24 +24,30 @@ const MOST_CANDIDATES: usize = 4096;
 impl<Id: Member> Gallery<Id> {
     /// The members nearest to each probe by cosine: at least `min_cosine`, best first and of equally near ones the smaller id, at most
     /// `limit`. `None` for a probe that is a member and not here. All questions share one pass over memory.
-    pub fn nearest(&self, queries: &[Query<Id>]) -> Vec<Option<Vec<Neighbour<Id>>>> {
-        let probes: Vec<Option<PreparedProbe<'_>>> = queries.iter().map(|query| self.prepare(query)).collect();
+    pub fn nearest(&self, queries: &[Query<Id>]) -> Result<Vec<Option<Vec<Neighbour<Id>>>>, Fault> {
+        let probes: Vec<Option<PreparedProbe<'_>>> =
+            queries.iter().map(|query| self.prepare(query)).collect::<Result<_, _>>()?;
         let present: Vec<&PreparedProbe<'_>> = probes.iter().flatten().collect();
         let mut found = self.scan(&present).into_iter();
         let answer = |(probe, query): (Option<PreparedProbe<'_>>, &Query<Id>)| {
-            let probe = probe?;
-            Some(self.compare_in_full(&probe, found.next()?, query))
+            let (Some(probe), Some(found)) = (&probe, probe.as_ref().and_then(|_| found.next())) else {
+                return Ok(None);
+            };
+            self.compare_in_full(probe, found, query).map(Some)
         };
         probes.into_iter().zip(queries).map(answer).collect()
     }
 
-    fn prepare<'a>(&'a self, query: &'a Query<Id>) -> Option<PreparedProbe<'a>> {
+    fn prepare<'a>(&'a self, query: &'a Query<Id>) -> Result<Option<PreparedProbe<'a>>, Fault> {
         let (vector, left_out) = match &query.probe {
-            Probe::Member(id) => self.slot(id).map(|slot| (self.vector(slot), Some(slot)))?,
+            Probe::Member(id) => {
+                let Some(slot) = self.slot(id) else { return Ok(None) };
+                (self.vector(slot)?, Some(slot))
+            }
             Probe::Embedding(embedding) => (embedding.as_slice(), None),
         };
         let codes = ProbeCodes::of(vector, self.worst());
-        Some(PreparedProbe { vector, codes, left_out, least: query.min_cosine, limit: query.limit })
+        Ok(Some(PreparedProbe { vector, codes, left_out, least: query.min_cosine, limit: query.limit }))
     }
 
     /// For each probe the slots whose members may be among its nearest.
@@ -58,7 +64,7 @@ impl<Id: Member> Gallery<Id> {
             {
                 chunk.scan(kernel, &mut asked, &found);
                 for ((probe, asked), candidates) in probes.iter().zip(&asked).zip(&mut found) {
-                    chunk.look_closer(number * CHUNK, probe, &asked.hits, candidates);
+                    chunk.look_closer(number * CHUNK, self.dimensions(), probe, &asked.hits, candidates);
                 }
             }
             found
@@ -77,19 +83,24 @@ impl<Id: Member> Gallery<Id> {
         })
     }
 
-    fn compare_in_full(&self, probe: &PreparedProbe<'_>, found: Candidates, query: &Query<Id>) -> Vec<Neighbour<Id>> {
-        let mut nearest: Vec<(f64, Id)> = found
-            .in_question()
-            .map(|slot| (cosine(probe.vector, self.vector(slot)), self.id_at(slot)))
-            .filter(|(cosine, _)| *cosine >= f64::from(query.min_cosine))
-            .collect();
+    fn compare_in_full(
+        &self,
+        probe: &PreparedProbe<'_>,
+        found: Candidates,
+        query: &Query<Id>,
+    ) -> Result<Vec<Neighbour<Id>>, Fault> {
+        let in_full = |slot| Ok((cosine(probe.vector, self.vector(slot)?), slot));
+        let mut nearest: Vec<(f64, u32)> = found.in_question().map(in_full).collect::<Result<_, Fault>>()?;
+        nearest.retain(|(cosine, _)| *cosine >= f64::from(query.min_cosine));
+        let mut nearest: Vec<(f64, Id)> =
+            nearest.into_iter().map(|(cosine, slot)| (cosine, self.id_at(slot))).collect();
         nearest.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         nearest.truncate(query.limit);
-        nearest.into_iter().map(|(cosine, id)| Neighbour { id, cosine: cosine as f32 }).collect()
+        Ok(nearest.into_iter().map(|(cosine, id)| Neighbour { id, cosine: cosine as f32 }).collect())
     }
 }
 
-impl<Id> Chunk<Id> {
+impl<Id: Member> Chunk<Id> {
     /// Finds the members that may be near enough by half of their codes. Those that are gone have no scale that is a number, and so no
     /// cosine that reaches any floor.
     fn scan(&self, kernel: Kernel, asked: &mut [Asked<'_>], found: &[Candidates]) {
@@ -98,16 +109,24 @@ impl<Id> Chunk<Id> {
             asked.floor = asked.probe.coarse_floor(candidates.least);
         }
         if self.live > 0 {
-            kernel.reaching(self.members.codes.coarse(), &self.scales, asked);
+            kernel.reaching(self.members.coarse(), &self.scales, asked);
         }
     }
 
     /// Takes those of them that still may be by all of their codes.
-    fn look_closer(&self, first: usize, probe: &PreparedProbe<'_>, hits: &[Hit], candidates: &mut Candidates) {
+    fn look_closer(
+        &self,
+        first: usize,
+        dimensions: usize,
+        probe: &PreparedProbe<'_>,
+        hits: &[Hit],
+        candidates: &mut Candidates,
+    ) {
         for Hit { place, product } in hits {
             let place = *place as usize;
             let slot = (first + place) as u32;
-            let about = probe.codes.cosine(&self.members.codes, place, *product, self.scales[place]);
+            let fine = self.members.fine(place, dimensions);
+            let about = probe.codes.cosine(*product, fine, self.scales[place]);
             if about + candidates.bound >= candidates.least && Some(slot) != probe.left_out {
                 candidates.add(about, slot);
             }

@@ -28,6 +28,11 @@ impl Slots {
         Self { tables: (0..tables).map(|_| Arc::default()).collect(), hasher: RandomState::new(), len: 0 }
     }
 
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// What the tables take in memory.
     pub fn bytes(&self) -> usize {
         self.tables.iter().map(|table| size_of_val(table) + size_of_val(&**table) + table.allocation_size()).sum()

@@ -1,7 +1,7 @@
 //! What galleries learn of deletions, and for how long.
 
 use rekollect::domain::Fault;
-use rekollect::search::{Budget, Index, Indexes, Member, Probe, Query};
+use rekollect::search::{Index, Indexes, Member, Place, Probe, Query};
 use rekollect::store::Reassignment;
 
 use super::*;
@@ -28,7 +28,7 @@ async fn delete(store: &Opened, collection: &Collection, numbers: std::ops::Rang
 
 /// What finds faces and users of vectors with two numbers.
 fn indexes(store: &Store) -> Indexes {
-    Indexes::in_memory(store, Duration::from_secs(30), &Budget::new(None), 2)
+    Indexes::in_memory(store, Duration::from_secs(30), Place::memory(), 2)
 }
 
 /// Everything that a gallery has.
