@@ -39,7 +39,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-liveness bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-liveness bench-millions bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -178,6 +178,9 @@ soak: build setup-tests  ## Every operation at random against a model of what sh
 
 test-durability: build setup-tests  ## 100 kills on each store, a database that is away for 20 s, a full disk
 	@REKOLLECT_TEST_KILLS=100 REKOLLECT_TEST_OUTAGE=20 $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs tests/clients/test_durability.py
+
+bench-millions: build setup-tests  ## Millions of faces on one machine (ARGS="--size 20000000 --folder FOLDER", which needs 30 GB there)
+	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/millions.py $(ARGS)
 
 bench-orientation: build setup-tests  ## How often a turned photo is told to be turned, and still recognised
 	@$(TEST_PYTHON) benches/orientation.py $(ARGS)

@@ -1,6 +1,7 @@
 //! Bytes to pixels: format, size limits from the header, Exif orientation, 8-bit RGB.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
@@ -38,6 +39,12 @@ impl Photo {
     ///
     /// Fails with [`Fault::InvalidImageFormat`], [`Fault::ImageTooSmall`] or [`Fault::ImageTooLarge`].
     pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Self, Fault> {
+        // Decoders of others' images panic now and then where an error was due (zune-jpeg 0.5.15 does). Nothing of theirs is used again.
+        catch_unwind(AssertUnwindSafe(|| Self::read(bytes, limits)))
+            .unwrap_or_else(|_| Err(Fault::InvalidImageFormat("its decoder gave up with a panic".to_owned())))
+    }
+
+    fn read(bytes: &[u8], limits: &ImageLimits) -> Result<Self, Fault> {
         let undecodable = |error: image::ImageError| Fault::InvalidImageFormat(error.to_string());
         match image::guess_format(bytes).map_err(undecodable)? {
             ImageFormat::Jpeg => {
@@ -134,6 +141,13 @@ mod tests {
         ));
         let few = ImageLimits { max_pixels: 9_999, ..LIMITS };
         assert!(matches!(Photo::decode(&png(100, 100), &few), Err(Fault::ImageTooLarge { .. })));
+    }
+
+    #[test]
+    fn an_image_that_makes_its_decoder_panic_is_an_image_that_cannot_be_decoded() {
+        let found_by_fuzzing = include_bytes!("../../fuzz/seeds/decode/a-jpeg-that-its-decoder-gives-up");
+        let any_size = ImageLimits { min_side: 1, ..LIMITS };
+        assert!(matches!(Photo::decode(found_by_fuzzing, &any_size), Err(Fault::InvalidImageFormat(_))));
     }
 
     #[test]

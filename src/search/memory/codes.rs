@@ -21,7 +21,7 @@
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
-use super::kernels::{LANES, fine_product};
+use super::kernels::{CoarseProbe, LANES, fine_product};
 
 /// What 32-bit arithmetic on approximate cosines rounds by is less than this. The largest sums are those of the coarse half: at most 16
 /// times 15 times 127 for a dimension, times the scales of both vectors, of which each is at most 1 / 127 and, with d numbers of the same
@@ -226,18 +226,12 @@ impl Worst {
 /// A probe's codes.
 #[derive(Clone, Debug)]
 pub struct ProbeCodes {
-    /// Those that belong to the lower halves of a member's bytes, a row's in four.
-    pub lower: Vec<[i8; 4]>,
-    /// And to the upper halves.
-    pub upper: Vec<[i8; 4]>,
+    /// The greatest cosine that a member can have is `scale * (factor * product + term) + coarse_rest`, with the member's scale and the
+    /// product of the coarse half.
+    pub coarse: CoarseProbe,
     scale: f32,
     /// For [`Self::fine`]: the sum of all codes, times what each of a member's was raised by.
     raised: i32,
-    /// The greatest cosine that a member can have is `scale * (coarse_factor * product + coarse_term) + coarse_rest`, with the member's
-    /// scale and the product of the coarse half.
-    pub coarse_factor: f32,
-    /// See [`Self::coarse_factor`].
-    pub coarse_term: f32,
     coarse_rest: f32,
     /// How far the cosine of all codes can be off.
     pub bound: f32,
@@ -254,26 +248,28 @@ impl ProbeCodes {
         let scale = f64::from(quantised.scale);
         let bound = quantised.norm * gallery.error + quantised.error * (gallery.norm + gallery.error) + ROUNDING;
         Self {
-            lower,
-            upper,
+            coarse: CoarseProbe {
+                lower,
+                upper,
+                factor: (scale * f64::from(COARSE)) as f32,
+                term: (scale * COARSE_OFFSET * f64::from(sum)
+                    + gallery.coarse_error * (quantised.norm + quantised.error)) as f32,
+            },
             scale: quantised.scale,
             raised: sum * RAISED,
-            coarse_factor: (scale * f64::from(COARSE)) as f32,
-            coarse_term: (scale * COARSE_OFFSET * f64::from(sum)
-                + gallery.coarse_error * (quantised.norm + quantised.error)) as f32,
             coarse_rest: (quantised.error * gallery.norm + ROUNDING) as f32,
             bound: bound as f32,
         }
     }
 
-    /// What [`Self::coarse_factor`] tells to compare with, for a member that may have a cosine of so much.
+    /// What is to be compared with [`Self::coarse`], for a member that may have a cosine of so much.
     pub fn coarse_floor(&self, cosine: f32) -> f32 {
         cosine - self.coarse_rest
     }
 
     /// The cosine of all codes of a member, of which are known the coarse product and the fine half.
     pub fn cosine(&self, coarse: i32, fine: &[u8], scale: f32) -> f32 {
-        let fine = fine_product(self.lower.as_flattened(), self.upper.as_flattened(), fine);
+        let fine = fine_product(self.coarse.lower.as_flattened(), self.coarse.upper.as_flattened(), fine);
         (COARSE * coarse + fine - self.raised) as f32 * (self.scale * scale)
     }
 }
@@ -305,17 +301,54 @@ mod tests {
             }
             scales.resize(scales.len().next_multiple_of(LANES), f32::NAN);
             let probe = ProbeCodes::of(&vectors[0], &worst);
-            let mut asked = [Asked::of(&probe)];
+            let mut asked = [Asked::of(&probe.coarse)];
             Kernel::PORTABLE.reaching(codes.coarse(), &scales, &mut asked);
             proptest::prop_assert_eq!(asked[0].hits.len(), vectors.len());
             for Hit { place, product } in &asked[0].hits {
                 let truth = cosine(&vectors[0], &vectors[*place as usize]);
                 let scale = scales[*place as usize];
                 let about = f64::from(probe.cosine(*product, codes.fine(*place as usize, dimensions), scale));
-                let most = scale * (probe.coarse_factor * *product as f32 + probe.coarse_term);
+                let most = scale * (probe.coarse.factor * *product as f32 + probe.coarse.term);
                 let slack = 1e-6 * (1.0 + truth.abs());
                 proptest::prop_assert!((about - truth).abs() <= f64::from(probe.bound) + slack, "{about} {truth}");
                 proptest::prop_assert!(most >= probe.coarse_floor(truth as f32) - slack as f32, "{most} {truth}");
+            }
+        }
+    }
+
+    /// At least as many as there are.
+    const MEMBERS: u64 = 100;
+
+    #[test]
+    fn every_kernel_of_this_processor_finds_what_the_portable_one_finds() {
+        let kernels = Kernel::all();
+        println!("{:?}", kernels.iter().map(|kernel| kernel.name).collect::<Vec<_>>());
+        for dimensions in [1, 7, 8, 9, 40, 128, 192, 256, 509] {
+            let (mut codes, mut worst, mut scales) = (Codes::default(), Worst::default(), Vec::new());
+            for seed in 0..MEMBERS {
+                let mut member = vector(seed, dimensions);
+                if seed % 5 == 0 {
+                    // The largest codes there are.
+                    member.iter_mut().for_each(|value| *value = value.signum());
+                }
+                let quantised = codes.push(&member);
+                worst = worst.or(&quantised);
+                scales.push(if seed % 7 == 0 { f32::NAN } else { quantised.scale });
+            }
+            scales.resize(scales.len().next_multiple_of(LANES), f32::NAN);
+            let probes = [vector(1 << 20, dimensions), vec![1.0; dimensions], vec![-1.0; dimensions]];
+            let probes: Vec<_> = (0..7).map(|number| ProbeCodes::of(&probes[number % 3], &worst)).collect();
+            let floors = [f32::NEG_INFINITY, 0.0, 0.4];
+            let found = |kernel: &Kernel| {
+                let mut asked: Vec<_> = probes.iter().map(|probe| Asked::of(&probe.coarse)).collect();
+                asked.iter_mut().enumerate().for_each(|(number, asked)| asked.floor = floors[number / 3]);
+                kernel.reaching(codes.coarse(), &scales, &mut asked);
+                asked.into_iter().map(|asked| asked.hits).collect::<Vec<_>>()
+            };
+            let expected = found(&Kernel::PORTABLE);
+            assert_eq!(expected[0].len(), scales.iter().filter(|scale| !scale.is_nan()).count());
+            for kernel in &kernels {
+                assert_eq!(found(kernel), expected, "{} {dimensions}", kernel.name);
             }
         }
     }

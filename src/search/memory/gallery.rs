@@ -12,12 +12,10 @@ use std::sync::Arc;
 use super::super::member::Member;
 use super::codes::{Codes, Worst, half};
 use super::kernels::LANES;
-use super::segment::Segment;
+use super::segment::{CHUNK, Segment};
 use super::slots::Slots;
 use crate::domain::Fault;
 
-/// Members side by side in one allocation: what is copied when one is added.
-pub const CHUNK: usize = 1024;
 /// The most members of a segment that is made of others, and so about the most that are written at once.
 pub const SEGMENT: usize = 1 << 20;
 

@@ -4,8 +4,6 @@
 
 use multiversion::multiversion;
 
-use super::codes::ProbeCodes;
-
 /// Members whose coarse halves lie side by side, four bytes of each: what AVX-512 holds at once.
 pub const LANES: usize = 16;
 const ROW: usize = 4 * LANES;
@@ -17,10 +15,23 @@ pub struct Hit {
     pub product: i32,
 }
 
+/// What of a probe is compared with coarse halves.
+#[derive(Clone, Debug)]
+pub struct CoarseProbe {
+    /// The codes that belong to the lower halves of a member's bytes, a row's in four.
+    pub lower: Vec<[i8; 4]>,
+    /// And to the upper halves.
+    pub upper: Vec<[i8; 4]>,
+    /// See [`Kernel::reaching`].
+    pub factor: f32,
+    /// See [`Kernel::reaching`].
+    pub term: f32,
+}
+
 /// A probe that coarse halves are compared with, and what came of it.
 #[derive(Debug)]
 pub struct Asked<'a> {
-    pub probe: &'a ProbeCodes,
+    pub probe: &'a CoarseProbe,
     /// See [`Kernel::reaching`].
     pub floor: f32,
     pub hits: Vec<Hit>,
@@ -28,7 +39,7 @@ pub struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// For the first time.
-    pub fn of(probe: &'a ProbeCodes) -> Self {
+    pub fn of(probe: &'a CoarseProbe) -> Self {
         Self { probe, floor: f32::NEG_INFINITY, hits: Vec::new() }
     }
 }
@@ -78,7 +89,7 @@ impl Kernel {
         })
     }
 
-    /// For each probe appends the members for which `scale * (coarse_factor * product + coarse_term)` reaches its floor: see [`ProbeCodes`].
+    /// For each probe appends the members for which `scale * (factor * product + term)` reaches its floor, with the member's scale.
     pub fn reaching(&self, halves: &[u8], scales: &[f32], asked: &mut [Asked<'_>]) {
         (self.run)(&Coarse { halves, scales }, asked);
     }
@@ -96,7 +107,7 @@ impl Coarse<'_> {
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
 fn portable(coarse: &Coarse<'_>, asked: &mut [Asked<'_>]) {
     for Asked { probe, floor, hits } in asked {
-        let (factor, term) = (probe.coarse_factor, probe.coarse_term);
+        let (factor, term) = (probe.factor, probe.term);
         for (block, scales, first) in coarse.blocks(probe.lower.len()) {
             let mut products = [0i32; LANES];
             for (row, (lower, upper)) in block.iter().zip(probe.lower.iter().zip(&probe.upper)) {
@@ -181,8 +192,8 @@ mod x86 {
             for (asked, [lower, upper]) in asked.iter_mut().zip(sums) {
                 // The upper halves were not moved down: their sum is 16 times too large.
                 let sum = _mm512_add_epi32(lower, _mm512_srai_epi32::<4>(upper));
-                let factor = _mm512_set1_ps(asked.probe.coarse_factor);
-                let term = _mm512_set1_ps(asked.probe.coarse_term);
+                let factor = _mm512_set1_ps(asked.probe.factor);
+                let term = _mm512_set1_ps(asked.probe.term);
                 let reach = _mm512_mul_ps(scales, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factor, term));
                 let mask = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(reach, _mm512_set1_ps(asked.floor));
                 if mask != 0 {
@@ -234,8 +245,8 @@ mod x86 {
                 }
             }
             for (asked, sums) in asked.iter_mut().zip(sums) {
-                let factor = _mm256_set1_ps(asked.probe.coarse_factor);
-                let term = _mm256_set1_ps(asked.probe.coarse_term);
+                let factor = _mm256_set1_ps(asked.probe.factor);
+                let term = _mm256_set1_ps(asked.probe.term);
                 let mut mask = 0;
                 for (half, (sum, scales)) in sums.iter().zip(scales.as_chunks::<8>().0).enumerate() {
                     // SAFETY: there are 8 scales.
@@ -252,50 +263,6 @@ mod x86 {
                     }
                     push(mask, first, &products, &mut asked.hits);
                 }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::codes::{Codes, Worst};
-    use super::super::tests::vector;
-    use super::*;
-
-    /// At least as many as there are.
-    const MEMBERS: u64 = 100;
-
-    #[test]
-    fn every_kernel_of_this_processor_finds_what_the_portable_one_finds() {
-        let kernels = Kernel::all();
-        println!("{:?}", kernels.iter().map(|kernel| kernel.name).collect::<Vec<_>>());
-        for dimensions in [1, 7, 8, 9, 40, 128, 192, 256, 509] {
-            let (mut codes, mut worst, mut scales) = (Codes::default(), Worst::default(), Vec::new());
-            for seed in 0..MEMBERS {
-                let mut member = vector(seed, dimensions);
-                if seed % 5 == 0 {
-                    // The largest codes there are.
-                    member.iter_mut().for_each(|value| *value = value.signum());
-                }
-                let quantised = codes.push(&member);
-                worst = worst.or(&quantised);
-                scales.push(if seed % 7 == 0 { f32::NAN } else { quantised.scale });
-            }
-            scales.resize(scales.len().next_multiple_of(LANES), f32::NAN);
-            let probes = [vector(1 << 20, dimensions), vec![1.0; dimensions], vec![-1.0; dimensions]];
-            let probes: Vec<_> = (0..7).map(|number| ProbeCodes::of(&probes[number % 3], &worst)).collect();
-            let floors = [f32::NEG_INFINITY, 0.0, 0.4];
-            let found = |kernel: &Kernel| {
-                let asking = |(number, probe)| Asked { floor: floors[number / 3], ..Asked::of(probe) };
-                let mut asked: Vec<_> = probes.iter().enumerate().map(asking).collect();
-                kernel.reaching(codes.coarse(), &scales, &mut asked);
-                asked.into_iter().map(|asked| asked.hits).collect::<Vec<_>>()
-            };
-            let expected = found(&Kernel::PORTABLE);
-            assert_eq!(expected[0].len(), scales.iter().filter(|scale| !scale.is_nan()).count());
-            for kernel in &kernels {
-                assert_eq!(found(kernel), expected, "{} {dimensions}", kernel.name);
             }
         }
     }

@@ -13,6 +13,7 @@ use super::budget::Full;
 use super::files::GalleryFiles;
 use super::galleries::{Entry, Galleries};
 use super::gallery::{Gallery, SEGMENT};
+use super::heap;
 use super::progress::{Progress, Room, Whole};
 use crate::domain::Fault;
 use crate::store::{self, Collection, Store};
@@ -20,7 +21,7 @@ use crate::task;
 
 /// Vectors that go into a gallery at once.
 const AT_ONCE: usize = 1024;
-/// More vectors than these, and than a sixteenth of the gallery, go to a file.
+/// More vectors than these, and than a sixteenth of the gallery or a quarter of a segment, go to a file.
 const WORTH_A_FILE: usize = 16_384;
 /// A gallery that lacks more vectors takes its turn among those that load, so that it holds up none that only has to catch up.
 const LARGE: usize = 65_536;
@@ -159,7 +160,10 @@ impl<Id: Member> Work<Id> {
             });
         }
         gallery.revision = collection.revision;
-        let is_worth_a_file = gallery.held() > WORTH_A_FILE.max(gallery.len() / 16);
+        // What was written while it was read is of use only with the rest.
+        let is_partly_written = since == 0 && gallery.held() < gallery.len();
+        let is_worth_a_file =
+            is_partly_written || gallery.held() > (gallery.len() / 16).clamp(WORTH_A_FILE, SEGMENT / 4);
         let gallery = Arc::new(gallery);
         entry.gallery.store(gallery.clone());
         if since == 0 {
@@ -174,7 +178,12 @@ impl<Id: Member> Work<Id> {
                 keeps.to_files(&mut gallery).then_some(gallery)
             });
             if let Some(gallery) = written.await? {
-                task::dispose(entry.gallery.swap(Arc::new(gallery)));
+                let held = entry.gallery.swap(Arc::new(gallery));
+                let giving_back = move || {
+                    drop(held);
+                    heap::give_back();
+                };
+                task::on_a_thread("giving memory back", giving_back).await?;
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ mod codes;
 mod files;
 mod galleries;
 mod gallery;
+mod heap;
 mod kernels;
 mod loading;
 mod progress;

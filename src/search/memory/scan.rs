@@ -12,8 +12,9 @@ use std::thread;
 use super::super::member::Member;
 use super::super::question::{Neighbour, Probe, Query};
 use super::codes::ProbeCodes;
-use super::gallery::{CHUNK, Chunk, Gallery};
+use super::gallery::{Chunk, Gallery};
 use super::kernels::{Asked, Hit, Kernel};
+use super::segment::CHUNK;
 use crate::domain::{Fault, cosine};
 
 /// With fewer members for each, further threads take longer to start than they save.
@@ -58,11 +59,11 @@ impl<Id: Member> Gallery<Id> {
         let kernel = Kernel::fastest();
         let part = || {
             let mut found: Vec<Candidates> = probes.iter().map(|probe| Candidates::new(probe)).collect();
-            let mut asked: Vec<Asked<'_>> = probes.iter().map(|probe| Asked::of(&probe.codes)).collect();
+            let mut asked: Vec<Asked<'_>> = probes.iter().map(|probe| Asked::of(&probe.codes.coarse)).collect();
             while let Some((number, chunk)) =
                 Some(next.fetch_add(1, Relaxed)).and_then(|number| Some((number, chunks.get(number)?)))
             {
-                chunk.scan(kernel, &mut asked, &found);
+                chunk.scan(kernel, probes, &mut asked, &found);
                 for ((probe, asked), candidates) in probes.iter().zip(&asked).zip(&mut found) {
                     chunk.look_closer(number * CHUNK, self.dimensions(), probe, &asked.hits, candidates);
                 }
@@ -103,10 +104,10 @@ impl<Id: Member> Gallery<Id> {
 impl<Id: Member> Chunk<Id> {
     /// Finds the members that may be near enough by half of their codes. Those that are gone have no scale that is a number, and so no
     /// cosine that reaches any floor.
-    fn scan(&self, kernel: Kernel, asked: &mut [Asked<'_>], found: &[Candidates]) {
-        for (asked, candidates) in asked.iter_mut().zip(found) {
+    fn scan(&self, kernel: Kernel, probes: &[&PreparedProbe<'_>], asked: &mut [Asked<'_>], found: &[Candidates]) {
+        for ((probe, asked), candidates) in probes.iter().zip(asked.iter_mut()).zip(found) {
             asked.hits.clear();
-            asked.floor = asked.probe.coarse_floor(candidates.least);
+            asked.floor = probe.codes.coarse_floor(candidates.least);
         }
         if self.live > 0 {
             kernel.reaching(self.members.coarse(), &self.scales, asked);

@@ -23,19 +23,25 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use serde::{Deserialize, Serialize};
 
 use super::super::member::Member;
 use super::codes::{Codes, Worst, half};
-use super::gallery::CHUNK;
 use crate::domain::Fault;
+
+/// Members side by side: what is copied when one is added to a gallery.
+pub const CHUNK: usize = 1024;
 
 const FORMAT: u32 = 1;
 const HEADER: usize = 4096;
 const ALIGNED: usize = 64;
+/// What the kernel maps around an address that is read, where it has it.
+const AROUND: usize = 64 << 10;
+/// No more than this part of the vectors counts as the server's memory.
+const MAPPED_PART: usize = 16;
 
 /// The file, mapped.
 #[derive(Debug)]
@@ -46,6 +52,8 @@ pub struct Segment {
     /// Whether the vectors of a chunk are what was written.
     checked: Box<[AtomicBool]>,
     is_damaged: AtomicBool,
+    /// Bytes of vectors that were mapped, about.
+    mapped: AtomicUsize,
     file: PathBuf,
 }
 
@@ -191,7 +199,15 @@ impl Segment {
             return Err("its checksum is another".to_owned());
         }
         let checked = (0..header.chunks()).map(|_| AtomicBool::new(false)).collect();
-        Ok(Self { map, parts, header, checked, is_damaged: AtomicBool::new(false), file: file.to_owned() })
+        Ok(Self {
+            map,
+            parts,
+            header,
+            checked,
+            is_damaged: AtomicBool::new(false),
+            mapped: AtomicUsize::new(0),
+            file: file.to_owned(),
+        })
     }
 
     /// How many members it has, those included that have gone since.
@@ -247,9 +263,11 @@ impl Segment {
     /// The vector of a place; `None` if it is not what was written.
     pub fn vector(&self, place: usize) -> Option<&[f32]> {
         let (chunk, bytes) = (place / CHUNK, self.header.dimensions * size_of::<f32>());
+        self.count(AROUND);
         if !self.checked[chunk].load(Relaxed) {
             let first = chunk * CHUNK;
             let vectors = part_of(&self.parts.vectors, first, CHUNK.min(self.header.members - first), bytes);
+            self.count(vectors.len());
             let sums: &[u32] = bytemuck::cast_slice(&self.map[self.parts.sums.clone()]);
             if crc32fast::hash(&self.map[vectors]) != sums[chunk] {
                 self.is_damaged.store(true, Relaxed);
@@ -258,6 +276,17 @@ impl Segment {
             self.checked[chunk].store(true, Relaxed);
         }
         Some(bytemuck::cast_slice(&self.map[part_of(&self.parts.vectors, place, 1, bytes)]))
+    }
+
+    /// Counts bytes of vectors that are read, and gives their memory back now and then: the kernel keeps what it has room for, but it is no
+    /// longer the server's.
+    fn count(&self, bytes: usize) {
+        let all = self.parts.vectors.clone();
+        if self.mapped.fetch_add(bytes, Relaxed) > (all.len() / MAPPED_PART).max(16 * AROUND) {
+            self.mapped.store(0, Relaxed);
+            // SAFETY: what is read again comes from the file, which has not changed.
+            let _ = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, all.start, all.len()) };
+        }
     }
 
     /// Where a member is.

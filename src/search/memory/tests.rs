@@ -2,7 +2,8 @@
 
 use super::super::question::{Neighbour, Probe, Query};
 use super::files::{Files, GalleryFiles};
-use super::gallery::{CHUNK, Gallery};
+use super::gallery::Gallery;
+use super::segment::CHUNK;
 use crate::domain::{CollectionId, FaceId, ModelVersion, cosine};
 use crate::store::Collection;
 

@@ -1,0 +1,162 @@
+"""Gallery files: a start reads them, whatever ended the server before, and never answers otherwise than the database would."""
+
+import os
+import random
+import sqlite3
+import sys
+import time
+from contextlib import closing
+
+import numpy
+import pytest
+from servers import ROOT, Server, metric
+
+sys.path.insert(0, str(ROOT / "benches"))
+import gallery_of  # noqa: E402
+
+PEOPLE, DIMENSIONS = "people", 128
+PATIENT = ["--gallery-wait", "300"]
+WORTH_FILES = 20_000
+KILLS = int(os.environ.get("REKOLLECT_TEST_KILLS", 8))
+
+
+def fill(folder, count, seed=1):
+    """Adds faces past a server that does not run, as one change; the ids of all."""
+    vectors = gallery_of.vectors(count, DIMENSIONS, seed)
+    names = [random.Random(seed * 1_000_000 + n).randbytes(16) for n in range(count)]
+    with closing(sqlite3.connect(folder / "data/rekollect.db")) as store, store:
+        key, revision = store.execute("SELECT id, revision + 1 FROM collections WHERE name = ?", (PEOPLE,)).fetchone()
+        rows = ((*row[:-1], revision) for row in gallery_of.rows_of(key, names, vectors, 0))
+        store.executemany(f"INSERT INTO faces ({gallery_of.COLUMNS}) VALUES ({', '.join('?' * 11)})", rows)
+        store.execute("UPDATE collections SET face_count = face_count + ?, revision = ? WHERE id = ?", (count, revision, key))
+        return [row[0] for row in store.execute("SELECT face_id FROM faces ORDER BY face_id")]
+
+
+def uuid_of(name):
+    text = name.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Server(tmp_path) as server:
+        server.client.create_collection(CollectionId=PEOPLE)
+    return tmp_path
+
+
+def answers(server, names):
+    found = {}
+    for name in names:
+        matches = server.client.search_faces(CollectionId=PEOPLE, FaceId=uuid_of(name), FaceMatchThreshold=0, MaxFaces=300)["FaceMatches"]
+        found[name] = [(match["Face"]["FaceId"], match["Similarity"]) for match in matches]
+    return found
+
+
+def eventually_in_files(server):
+    deadline = time.monotonic() + 30
+    while not any(file.name == "manifest" for file in files_of(server.log.parent)):
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.1)
+    return metric(server, "gallery_file_bytes")
+
+
+def files_of(folder):
+    return [file for file in (folder / "data/galleries").rglob("*") if file.is_file() and file.name != "lock"]
+
+
+def hide(folder, name):
+    """Makes the database's vector of a face another one, which no revision tells."""
+    with closing(sqlite3.connect(folder / "data/rekollect.db")) as store, store:
+        vector = numpy.eye(DIMENSIONS, dtype=numpy.float32)[0]
+        store.execute("UPDATE faces SET embedding = ? WHERE face_id = ?", (vector.tobytes(), name))
+
+
+def test_a_start_reads_files_and_what_came_since(folder):
+    names = fill(folder, WORTH_FILES)
+    with Server(folder) as server:
+        before = answers(server, names[:3])
+        assert eventually_in_files(server) > WORTH_FILES * DIMENSIONS * 4
+        server.client.delete_faces(CollectionId=PEOPLE, FaceIds=[before[names[0]][0][0]])
+    hidden = before[names[1]][0][0]
+    hide(folder, bytes.fromhex(hidden.replace("-", "")))
+    with Server(folder) as server:
+        after = answers(server, names[:3])
+        assert after[names[1]] == before[names[1]], "it was read from the database"
+        assert before[names[0]][0] not in after[names[0]], "a face that was deleted since is found"
+    with Server(folder, args=["--gallery-files", "0"]) as server:
+        assert hidden not in [face for face, _ in answers(server, names[1:2])[names[1]]]
+
+
+def test_files_are_their_owners_and_go_with_their_collection(folder):
+    names = fill(folder, WORTH_FILES)
+    with Server(folder) as server:
+        answers(server, names[:1])
+        eventually_in_files(server)
+        assert len(files_of(folder)) == 2
+        for file in files_of(folder):
+            assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o777 == 0o700
+        server.client.delete_collection(CollectionId=PEOPLE)
+        assert files_of(folder) == [] and metric(server, "gallery_file_bytes") == 0
+
+
+def test_no_more_files_than_are_allowed(folder):
+    names = fill(folder, WORTH_FILES)
+    with Server(folder, args=["--gallery-files", "1000000"]) as server:
+        assert len(answers(server, names[:1])[names[0]]) == 300
+        time.sleep(1)
+        assert files_of(folder) == []
+        assert "allows no more" in server.log.read_text()
+
+
+def test_a_damaged_file_costs_a_new_reading_and_nothing_else(folder):
+    names = fill(folder, WORTH_FILES)
+    with Server(folder, args=["--gallery-files", "0"]) as server:
+        truth = answers(server, names[:3])
+    chance = random.Random(17)
+    for turn in range(6):
+        with Server(folder) as server:
+            assert answers(server, names[:3]) == truth
+            eventually_in_files(server)
+        file = chance.choice(files_of(folder))
+        if turn % 3 == 0:
+            os.truncate(file, chance.randrange(file.stat().st_size))
+        else:
+            with file.open("r+b") as out:
+                out.seek(chance.randrange(file.stat().st_size))
+                out.write(bytes(100_000 if turn % 3 == 1 else 1))
+        with Server(folder) as server:
+            # Vectors are compared with their checksum when they are read: then one answer may be an error, which clients repeat.
+            for _ in range(3):
+                try:
+                    assert answers(server, names[:3]) == truth
+                    break
+                except server.client.exceptions.InternalServerError:
+                    pass
+            else:
+                pytest.fail(server.log.read_text())
+
+
+def test_a_kill_at_any_moment_leaves_the_answers_of_the_database(folder):
+    """REKOLLECT_TEST_KILLS of them, while a gallery is read, written, changed and merged."""
+    chance = random.Random(99)
+    for kill in range(KILLS):
+        names = fill(folder, chance.choice([500, 5_000, WORTH_FILES]), seed=kill + 1)
+        server = Server(folder, args=PATIENT)
+        end = time.monotonic() + chance.uniform(0, 1.2)
+        try:
+            while time.monotonic() < end:
+                answers(server, [chance.choice(names)])
+                gone = [names.pop(chance.randrange(len(names))) for _ in range(chance.choice([0, 1, 300]))]
+                if gone:
+                    server.client.delete_faces(CollectionId=PEOPLE, FaceIds=[uuid_of(name) for name in gone])
+        finally:
+            server.process.kill()
+            server.process.wait()
+        if kill % 4 == 3 or kill == KILLS - 1:
+            with closing(sqlite3.connect(folder / "data/rekollect.db")) as store:
+                there = [row[0] for row in store.execute("SELECT face_id FROM faces ORDER BY face_id")]
+            probes = chance.sample(there, 5)
+            with Server(folder, args=[*PATIENT, "--gallery-files", "0"]) as server:
+                truth = answers(server, probes)
+            with Server(folder, args=PATIENT) as server:
+                assert answers(server, probes) == truth
