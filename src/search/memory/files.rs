@@ -81,7 +81,7 @@ impl Files {
         let folder = data_dir.join(FOLDER);
         let open = || -> io::Result<File> {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-            let lock = OpenOptions::new().write(true).create(true).mode(0o600).open(folder.join(LOCK))?;
+            let lock = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.join(LOCK))?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
             Ok(lock)
         };
