@@ -176,8 +176,8 @@ bench-overload: build setup-tests  ## Ten times the load that it can bear, and c
 soak: build setup-tests  ## Every operation at random against a model of what should be there (MINUTES=30)
 	@$(TEST_PYTHON) tests/soak.py --minutes $(or $(MINUTES),30) $(ARGS)
 
-test-durability: build setup-tests  ## 100 kills on each store, a database that is away for 20 s, a full disk
-	@REKOLLECT_TEST_KILLS=100 REKOLLECT_TEST_OUTAGE=20 $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs tests/clients/test_durability.py
+test-durability: build setup-tests  ## 100 kills on each store and on gallery files, a database that is away for 20 s, a full disk
+	@REKOLLECT_TEST_KILLS=100 REKOLLECT_TEST_OUTAGE=20 $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs tests/clients/test_durability.py tests/clients/test_gallery_files.py
 
 bench-millions: build setup-tests  ## Millions of faces on one machine (ARGS="--size 20000000 --folder FOLDER", which needs 30 GB there)
 	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/millions.py $(ARGS)
