@@ -135,6 +135,7 @@ def test_galleries_keep_within_the_memory_that_they_may_take(tmp_path):
     """Those go that were searched longest ago; one that can never fit is refused, with the setting's name."""
     faces = {"first": 20_000, "second": 20_000, "third": 20_000, "huge": 60_000}
     few = ["--max-requests", "2", "--max-bodies", "8000000", "--max-replies", "8000000", "--workers", "1", "--max-pixels", "1000000"]
+    few += ["--gallery-files", "0"]  # with files, all of them fit
     with Server(tmp_path, args=few) as server:
         for name in faces:
             server.client.create_collection(CollectionId=name)

@@ -49,7 +49,7 @@ def test_a_deleted_vector_is_not_in_the_file_any_more(tmp_path, photo):
     with Server(tmp_path) as server:
         server.client.delete_faces(CollectionId="people", FaceIds=[record["Face"]["FaceId"] for record in reply["FaceRecords"]])
     # The log beside the file is brought into it at an orderly end.
-    assert all(vector not in path.read_bytes() for path in file.parent.iterdir())
+    assert all(vector not in path.read_bytes() for path in file.parent.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
