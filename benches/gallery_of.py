@@ -39,28 +39,47 @@ def rows_of(key, names, embeddings, first):
 
 def fill_sqlite(file, collection, embeddings):
     names = ids(len(embeddings))
-    with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        (key,) = connection.execute("SELECT id FROM collections WHERE name = ?", (collection,)).fetchone()
-        marks = ", ".join("?" * 11)
-        connection.executemany(f"INSERT INTO faces ({COLUMNS}) VALUES ({marks})", rows_of(key, names, embeddings, 0))
-        connection.execute("UPDATE collections SET face_count = ?, revision = ? WHERE id = ?", (len(names), len(names), key))
-    connection.close()
+    write_sqlite(file, collection, names, [(0, embeddings)])
     return names
 
 
 def fill_postgres(connection, collection, embeddings):
     """Through a connection of pg8000."""
     names = ids(len(embeddings))
+    write_postgres(connection, collection, names, blocks_of(embeddings))
+    return names
+
+
+def blocks_of(embeddings):
+    """Some at a time, each block with the number of its first."""
+    for start in range(0, len(embeddings), BATCH):
+        yield start, embeddings[start : start + BATCH]
+
+
+def write_sqlite(file, collection, names, blocks):
+    """Writes faces of these names, whose vectors come in blocks."""
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        (key,) = connection.execute("SELECT id FROM collections WHERE name = ?", (collection,)).fetchone()
+        marks = ", ".join("?" * 11)
+        for start, some in blocks:
+            rows = rows_of(key, names[start : start + len(some)], some, start)
+            connection.executemany(f"INSERT INTO faces ({COLUMNS}) VALUES ({marks})", rows)
+            connection.commit()
+        connection.execute("UPDATE collections SET face_count = ?, revision = ? WHERE id = ?", (len(names), len(names), key))
+    connection.close()
+
+
+def write_postgres(connection, collection, names, blocks):
+    """As `write_sqlite`, through a connection of pg8000."""
     cursor = connection.cursor()
     cursor.execute("SELECT id FROM collections WHERE name = %s", (collection,))
     (key,) = cursor.fetchone()
-    for start in range(0, len(names), BATCH):
+    for start, some in blocks:
         text = io.StringIO()
-        for row in rows_of(key, names[start : start + BATCH], embeddings[start : start + BATCH], start):
+        for row in rows_of(key, names[start : start + len(some)], some, start):
             text.write("\t".join("\\\\x" + cell.hex() if isinstance(cell, bytes) else str(cell) for cell in row) + "\n")
         text.seek(0)
         cursor.execute(f"COPY faces ({COLUMNS}) FROM STDIN", stream=text)
     cursor.execute("UPDATE collections SET face_count = %s, revision = %s WHERE id = %s", (len(names), len(names), key))
     connection.commit()
-    return names

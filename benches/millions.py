@@ -8,17 +8,14 @@ counts.
 
 import argparse
 import http.client
-import io
 import json
 import multiprocessing
-import sqlite3
 import statistics
 import sys
 import tempfile
 import threading
 import time
 import uuid
-from contextlib import closing
 from pathlib import Path
 
 import gallery_of
@@ -27,7 +24,6 @@ import numpy
 import photos
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
-import databases  # noqa: E402
 from servers import Server  # noqa: E402
 
 DIMENSIONS = growth.DIMENSIONS["standard"]
@@ -68,7 +64,7 @@ def measure(options, folder, url, connection):
         longest = []
         with others(server, longest):
             tell("first answer, read from the database", f"{seconds(lambda: search(server, names[0])):.1f} s")
-        tell("meanwhile, 100 a second: /healthz and SearchFaces in another collection, p99", f"{numpy.percentile(longest, 99):.1f} ms")
+        tell("meanwhile, 100 a second: SearchFaces in another collection, p99", f"{numpy.percentile(longest, 99):.1f} ms")
         settle(server)
         tell("memory then", memory(server, before, options.size))
     with Server(folder, database_url=url, args=args, env=quiet, patience=600) as server:
@@ -107,29 +103,10 @@ def ids(count):
 
 
 def fill(file, connection, count):
-    names = ids(count)
     if connection:
-        cursor = connection.cursor()
-        cursor.execute("SELECT id FROM collections WHERE name = %s", (COLLECTION,))
-        (key,) = cursor.fetchone()
-        for start, some in blocks(count):
-            text = io.StringIO()
-            for row in gallery_of.rows_of(key, names[start : start + len(some)], some, start):
-                text.write("\t".join("\\\\x" + cell.hex() if isinstance(cell, bytes) else str(cell) for cell in row) + "\n")
-            text.seek(0)
-            cursor.execute(f"COPY faces ({gallery_of.COLUMNS}) FROM STDIN", stream=text)
-        cursor.execute("UPDATE collections SET face_count = %s, revision = %s WHERE id = %s", (count, count, key))
-        connection.commit()
-        return
-    with closing(sqlite3.connect(file)) as there, there:
-        there.execute("PRAGMA synchronous = OFF")
-        (key,) = there.execute("SELECT id FROM collections WHERE name = ?", (COLLECTION,)).fetchone()
-        marks = ", ".join("?" * 11)
-        for start, some in blocks(count):
-            rows = gallery_of.rows_of(key, names[start : start + len(some)], some, start)
-            there.executemany(f"INSERT INTO faces ({gallery_of.COLUMNS}) VALUES ({marks})", rows)
-            there.commit()
-        there.execute("UPDATE collections SET face_count = ?, revision = ? WHERE id = ?", (count, count, key))
+        gallery_of.write_postgres(connection, COLLECTION, ids(count), blocks(count))
+    else:
+        gallery_of.write_sqlite(file, COLLECTION, ids(count), blocks(count))
 
 
 def seconds(action):
@@ -232,7 +209,7 @@ def indexing(server, names):
 
 
 def compared(server, options):
-    """The share of the truly nearest that the server names, in their order."""
+    """The share of the truly nearest that the server names."""
     names = ids(options.size)
     chosen = numpy.random.default_rng(3).choice(options.size, options.probes, replace=False)
     probes = {}
