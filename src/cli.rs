@@ -193,6 +193,9 @@ pub struct Settings {
     /// Seconds that a search waits until the vectors of its collection are up to date. Then it gets ThrottlingException, with the time after which to try again. Loading goes on.
     #[arg(long, env = "REKOLLECT_GALLERY_WAIT", help_heading = heading::VISION, default_value = "30", value_parser = seconds_from_one)]
     pub gallery_wait: Duration,
+    /// Seconds after which vectors of deleted faces and users are removed from gallery files again. That is also done after a start.
+    #[arg(long, env = "REKOLLECT_GALLERY_CLEANING", help_heading = heading::VISION, default_value = "3600", value_parser = seconds_from_one)]
+    pub gallery_cleaning: Duration,
     /// Vision workers. Each has one thread and its own copy of the models. The default is one a core.
     #[arg(long, env = "REKOLLECT_WORKERS", help_heading = heading::VISION, value_parser = value_parser!(u32).range(1..=256))]
     pub workers: Option<u32>,

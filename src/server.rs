@@ -97,6 +97,9 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         task::in_background("preloading", async move { front.service.preload(&wanted).await });
     }
 
+    let (cleaned, every) = (front.clone(), settings.gallery_cleaning);
+    task::in_background("cleaning gallery files", async move { cleaned.service.clean_now_and_then(every).await });
+
     let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
@@ -255,7 +258,9 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         SearchSetting::Memory => {
             let files = Files::open(&settings.store.data_dir, settings.store.gallery_files);
             if let Some(files) = &files {
-                let collections = store.snapshot().await?.collections().await?;
+                let mut collections = store.snapshot().await?.collections().await?;
+                // Nothing loads those of other models, and so nothing would keep them clean.
+                collections.retain(|collection| collection.model_version == pack.face_model_version);
                 files.keep(&collections.iter().map(|collection| collection.key).collect::<HashSet<_>>());
             }
             let place = Place { budget: Budget::new(settings.gallery_bytes(workers)?), files };

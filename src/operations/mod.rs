@@ -1,5 +1,6 @@
 //! One function an operation: typed request in, typed reply or [`Fault`] out. No HTTP, no JSON, no SQL.
 
+mod cleaning;
 mod collections;
 mod compare_faces;
 mod detect_faces;
@@ -13,6 +14,7 @@ mod tags;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -102,8 +104,16 @@ pub struct Call<'a> {
 impl Service {
     /// See [`Preloads::load`].
     pub async fn preload(&self, wanted: &[Preload]) {
-        let of = Loadable { store: &self.store, indexes: &self.indexes, version: &self.pack.face_model_version };
-        self.preloads.load(of, wanted).await;
+        self.preloads.load(self.loadable(), wanted).await;
+    }
+
+    /// See [`cleaning::now_and_then`].
+    pub async fn clean_now_and_then(&self, every: Duration) {
+        cleaning::now_and_then(self.loadable(), every).await;
+    }
+
+    fn loadable(&self) -> Loadable<'_> {
+        Loadable { store: &self.store, indexes: &self.indexes, version: &self.pack.face_model_version }
     }
 
     /// `arn:aws:rekognition:<region>:<account>:collection/<id>`.

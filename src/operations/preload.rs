@@ -86,7 +86,8 @@ pub struct Loadable<'a> {
 }
 
 impl Loadable<'_> {
-    async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
+    /// Which collections these are.
+    pub async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
         let mut collections = self.store.snapshot().await?.collections().await?;
         collections.retain(|collection| {
             collection.model_version == *self.version && wanted.iter().any(|name| name.is_of(&collection.id))

@@ -78,6 +78,15 @@ impl Indexes {
         self.users.preload(collection).await
     }
 
+    /// Removes vectors of faces and users that are gone from this server's files of a collection.
+    pub async fn clean(&self, collection: &Collection) -> Result<(), Fault> {
+        if let (Way::Memory(faces), Way::Memory(users)) = (&self.faces.0, &self.users.0) {
+            faces.clean(collection).await?;
+            users.clean(collection).await?;
+        }
+        Ok(())
+    }
+
     /// How many vectors are in this server's memory, and their bytes.
     pub fn size(&self) -> (usize, usize) {
         let (faces, users) = (self.faces.size(), self.users.size());

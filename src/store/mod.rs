@@ -11,6 +11,7 @@ mod change;
 mod collections;
 mod connections;
 mod faces;
+mod marks;
 mod place;
 mod rows;
 mod tags;

@@ -19,19 +19,21 @@ use super::change::to_the_end;
 use super::connections::{Connections, settings_of, timed_out};
 
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
-const SQLITE: [(i64, &str, &str); 5] = [
+const SQLITE: [(i64, &str, &str); 6] = [
     (1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/sqlite/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/sqlite/0003_users.sql")),
     (4, "accounts, secrets, tokens", include_str!("../../migrations/sqlite/0004_accounts_secrets_tokens.sql")),
     (5, "pruned tombstones", include_str!("../../migrations/sqlite/0005_pruned_tombstones.sql")),
+    (6, "gallery marks", include_str!("../../migrations/sqlite/0006_gallery_marks.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 5] = [
+const POSTGRES: [(i64, &str, &str); 6] = [
     (1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/postgres/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/postgres/0003_users.sql")),
     (4, "accounts, secrets, tokens", include_str!("../../migrations/postgres/0004_accounts_secrets_tokens.sql")),
     (5, "pruned tombstones", include_str!("../../migrations/postgres/0005_pruned_tombstones.sql")),
+    (6, "gallery marks", include_str!("../../migrations/postgres/0006_gallery_marks.sql")),
 ];
 
 /// The SQLite file of a data folder.

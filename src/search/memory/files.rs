@@ -61,6 +61,8 @@ struct Manifest {
     format: u32,
     of: Of,
     revision: i64,
+    /// What the database knows the files by.
+    mark: String,
     segments: Vec<Named>,
 }
 
@@ -139,13 +141,13 @@ impl Files {
 }
 
 impl GalleryFiles {
-    /// What they hold, but for what is later than `revision`. Files that cannot be used go.
-    pub fn read<Id: Member>(&self, revision: i64) -> Option<Gallery<Id>> {
+    /// What they hold, and their mark. Files that cannot be used go.
+    pub fn read<Id: Member>(&self) -> Option<(Gallery<Id>, String)> {
         if !self.folder.exists() {
             return None;
         }
-        match self.gallery(revision) {
-            Ok(gallery) => Some(gallery),
+        match self.gallery() {
+            Ok(kept) => Some(kept),
             Err(reason) => {
                 tracing::warn!(folder = %self.folder.display(), reason, "gallery files are of no use: the database is read again");
                 self.remove();
@@ -154,13 +156,17 @@ impl GalleryFiles {
         }
     }
 
-    fn gallery<Id: Member>(&self, revision: i64) -> Result<Gallery<Id>, String> {
+    /// Whether there are files that may have vectors of members that were gone by this revision.
+    pub fn may_have_gone(&self, revision: i64) -> bool {
+        let has_gone = |manifest: &Manifest| manifest.segments.iter().any(|segment| !segment.gone.is_empty());
+        self.folder.exists()
+            && !manifest_in(&self.folder).is_ok_and(|manifest| manifest.revision == revision && !has_gone(&manifest))
+    }
+
+    fn gallery<Id: Member>(&self) -> Result<(Gallery<Id>, String), String> {
         let manifest = manifest_in(&self.folder)?;
         if manifest.of != self.of {
             return Err("the manifest is of something else".to_owned());
-        }
-        if manifest.revision > revision {
-            return Err("the database is older than they are".to_owned());
         }
         self.remove_others(&manifest);
         let mut gallery = Gallery::for_members(0);
@@ -169,15 +175,30 @@ impl GalleryFiles {
             gallery.map(Arc::new(segment), gone);
         }
         gallery.revision = manifest.revision;
-        Ok(gallery)
+        Ok((gallery, manifest.mark))
     }
 
     /// Moves what the gallery holds into a file. A manifest has to follow before that is of use after a start. Where it fails, the gallery
     /// is what it was.
     pub fn write<Id: Member>(&self, gallery: &mut Gallery<Id>) -> Result<(), Fault> {
+        let most = (gallery.held() + SEGMENT).min(gallery.len());
+        self.with_a_file(gallery, most, Gallery::write)
+    }
+
+    /// Writes one file anew that has vectors of members that are gone, without them. As [`Self::write`] otherwise.
+    pub fn write_without_gone<Id: Member>(&self, gallery: &mut Gallery<Id>) -> Result<(), Fault> {
+        self.with_a_file(gallery, gallery.members_with_gone(), Gallery::write_without_gone)
+    }
+
+    /// Lets the gallery write a file of at most so many members.
+    fn with_a_file<Id: Member>(
+        &self,
+        gallery: &mut Gallery<Id>,
+        most: usize,
+        write: impl FnOnce(&mut Gallery<Id>, &Path) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let failed = Fault::internal::<io::Error>(CONTEXT);
-        let most = gallery.held() + SEGMENT;
-        let bytes = Segment::bytes_of::<Id>(most.min(gallery.len()), gallery.dimensions()) as u64;
+        let bytes = Segment::bytes_of::<Id>(most, gallery.dimensions()) as u64;
         if self.files.bytes() + bytes > self.files.most {
             return Err(failed(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
@@ -186,19 +207,19 @@ impl GalleryFiles {
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(&failed)?;
         let file = self.folder.join(uuid::Uuid::new_v4().to_string());
-        gallery.write(&file).inspect_err(|_| {
+        write(gallery, &file).inspect_err(|_| {
             let _ = fs::remove_file(&file);
         })
     }
 
-    /// Notes that the gallery, which holds nobody, is the one of its revision.
-    pub fn note<Id: Member>(&self, gallery: &Gallery<Id>) -> Result<(), Fault> {
+    /// Notes that the gallery, which holds nobody, is the one of its revision, and the mark that the database has for it.
+    pub fn note<Id: Member>(&self, gallery: &Gallery<Id>, mark: String) -> Result<(), Fault> {
         let named = |(segment, gone): (&Segment, Vec<u32>)| {
             let file = segment.file().file_name().unwrap_or_default().to_string_lossy().into_owned();
             Named { file, gone }
         };
         let segments = gallery.segments().map(named).collect();
-        let manifest = Manifest { format: FORMAT, of: self.of.clone(), revision: gallery.revision, segments };
+        let manifest = Manifest { format: FORMAT, of: self.of.clone(), revision: gallery.revision, mark, segments };
         let text = serde_json::to_vec(&manifest).map_err(Fault::internal(CONTEXT))?;
         let write = || -> io::Result<()> {
             let new = self.folder.join(format!("{MANIFEST}.new"));

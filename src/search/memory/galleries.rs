@@ -1,6 +1,7 @@
 //! The galleries of one server, of its collections' faces or of their users.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub struct Entry<Id> {
     pub(super) gone: CancellationToken,
     pub(super) share: Share,
     pub(super) files: Option<GalleryFiles>,
+    /// How many members it held when they could not be moved to a file; 0 where they could.
+    pub(super) refused: AtomicUsize,
     /// One scan at a time goes over it.
     scanning: Arc<tokio::sync::Mutex<()>>,
     waiting: Mutex<Vec<(Query<Id>, Reply<Id>)>>,
@@ -81,8 +84,10 @@ impl<Id: Member> Galleries<Id> {
     pub async fn nearest(&self, collection: &Collection, query: Query<Id>) -> Result<Answer<Id>, Fault> {
         let entry = self.entry(collection)?;
         entry.share.touch();
-        self.up_to_date(&entry, collection).await?;
-        let answer = entry.clone().ask(query).await;
+        let answer = match self.up_to_date(&entry, collection).await {
+            Ok(()) => entry.clone().ask(query).await,
+            Err(fault) => Err(fault),
+        };
         self.mend(&entry, collection);
         answer
     }
@@ -90,8 +95,10 @@ impl<Id: Member> Galleries<Id> {
     /// See [`super::super::Index::vector`].
     pub async fn vector(&self, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
         let entry = self.entry(collection)?;
-        self.up_to_date(&entry, collection).await?;
-        let vector = entry.gallery.load().vector_of(id).map(|vector| vector.map(<[f32]>::to_vec));
+        let vector = match self.up_to_date(&entry, collection).await {
+            Ok(()) => entry.gallery.load().vector_of(id).map(|vector| vector.map(<[f32]>::to_vec)),
+            Err(fault) => Err(fault),
+        };
         self.mend(&entry, collection);
         vector
     }
@@ -114,7 +121,32 @@ impl<Id: Member> Galleries<Id> {
 
     /// Loads the gallery of a collection, if it is not there, however long that takes.
     pub async fn preload(&self, collection: &Collection) -> Result<(), Fault> {
-        self.loaded(&self.entry(collection)?, collection).await
+        let entry = self.entry(collection)?;
+        let outcome = self.loaded(&entry, collection).await;
+        self.mend(&entry, collection);
+        outcome
+    }
+
+    /// Removes vectors of members that are gone from the collection's files.
+    pub async fn clean(&self, collection: &Collection) -> Result<(), Fault> {
+        let Some(files) = &self.files else { return Ok(()) };
+        let name = (collection.account.clone(), collection.id.clone());
+        let is_mapped = lock(&self.by_name).get(&name).is_some_and(|entry| entry.gallery.load().number_of_files() > 0);
+        if !is_mapped && !task::in_place(|| files.of::<Id>(collection).may_have_gone(collection.revision)) {
+            return Ok(());
+        }
+        self.preload(collection).await?;
+        let entry = self.entry(collection)?;
+        // A file at a time: a search that has to see what is newer waits for one, and not for all.
+        for _ in 0..entry.gallery.load().number_of_files() {
+            if !entry.gallery.load().has_gone_in_files() {
+                break;
+            }
+            let outcome = self.cleaned(&entry, collection).await;
+            self.mend(&entry, collection);
+            outcome?;
+        }
+        Ok(())
     }
 
     /// How many vectors there are, and their bytes.
@@ -181,6 +213,7 @@ impl<Id: Member> Entry<Id> {
             gone: CancellationToken::new(),
             share,
             files,
+            refused: AtomicUsize::new(0),
             scanning: Arc::default(),
             waiting: Mutex::default(),
         }

@@ -320,20 +320,61 @@ impl<Id: Member> Gallery<Id> {
     /// Writes what is held into a file, together with segments that are not much larger, and maps that instead. Where it fails, nothing has
     /// changed.
     pub fn write(&mut self, file: &Path) -> Result<(), Fault> {
-        let is_held = |chunk: &Arc<Chunk<Id>>| matches!(chunk.members, Members::Held(_));
-        let mut numbers: Vec<usize> = (0..self.chunks.len()).filter(|number| is_held(&self.chunks[*number])).collect();
-        let mut count = self.held();
-        let live = |located: &Located| -> usize { self.chunks_of(located).map(|(_, chunk)| chunk.live).sum() };
-        let mut by_size: Vec<(usize, usize)> = self.segments.iter().map(live).zip(0..).collect();
+        let is_held = |number: &usize| {
+            let chunk = &self.chunks[*number];
+            matches!(chunk.members, Members::Held(_)) && (chunk.live > 0 || self.open == Some(*number))
+        };
+        let held: Vec<usize> = (0..self.chunks.len()).filter(is_held).collect();
+        let mut by_size: Vec<(usize, usize)> =
+            self.segments.iter().map(|located| self.live(located)).zip(0..).collect();
         by_size.sort_unstable();
-        let mut joins = vec![false; self.segments.len()];
+        let (mut joining, mut count) = (Vec::new(), self.held());
         for (live, number) in by_size {
-            joins[number] = live == 0 || live <= 2 * count && count + live <= SEGMENT;
-            if joins[number] {
+            if live == 0 || live <= 2 * count && count + live <= SEGMENT {
                 count += live;
-                numbers.extend(self.chunks_of(&self.segments[number]).map(|(number, _)| number));
+                joining.push(number);
             }
         }
+        self.move_to(file, held, &joining)?;
+        (self.open, self.slots) = (None, Slots::for_members(0));
+        Ok(())
+    }
+
+    /// How many files it has.
+    pub fn number_of_files(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether a file has members that are gone.
+    pub fn has_gone_in_files(&self) -> bool {
+        self.with_gone().is_some()
+    }
+
+    /// How many members the first segment has that has some that are gone, those included.
+    pub fn members_with_gone(&self) -> usize {
+        self.with_gone().map_or(0, |number| self.segments[number].segment.len())
+    }
+
+    /// Writes the first segment that has members that are gone into a file, without them, and maps that instead. Where it fails, nothing has
+    /// changed.
+    pub fn write_without_gone(&mut self, file: &Path) -> Result<(), Fault> {
+        let Some(number) = self.with_gone() else { return Ok(()) };
+        self.move_to(file, Vec::new(), &[number])
+    }
+
+    fn with_gone(&self) -> Option<usize> {
+        self.segments.iter().position(|located| self.live(located) < located.segment.len())
+    }
+
+    fn live(&self, located: &Located) -> usize {
+        self.chunks_of(located).map(|(_, chunk)| chunk.live).sum()
+    }
+
+    /// Writes the members of these chunks, and of these segments, into one file, and maps that instead of them.
+    fn move_to(&mut self, file: &Path, mut numbers: Vec<usize>, segments: &[usize]) -> Result<(), Fault> {
+        let of_segments = segments.iter().flat_map(|number| self.chunks_of(&self.segments[*number]));
+        numbers.extend(of_segments.map(|(number, _)| number));
+        let count = numbers.iter().map(|number| self.chunks[*number].live).sum();
         let mut written = None;
         if count > 0 {
             let members = numbers.iter().flat_map(|number| {
@@ -344,9 +385,9 @@ impl<Id: Member> Gallery<Id> {
             written = Some(Segment::open::<Id>(file).map_err(Fault::internal("reading a gallery file"))?);
         }
         numbers.iter().for_each(|number| self.chunks[*number] = Arc::default());
-        (self.free, self.open, self.slots) = (numbers, None, Slots::for_members(0));
-        let mut joins = joins.into_iter();
-        self.segments.retain(|_| joins.next() == Some(false));
+        self.free.append(&mut numbers);
+        let mut number = 0..;
+        self.segments.retain(|_| !number.next().is_some_and(|number| segments.contains(&number)));
         self.len -= count;
         if let Some(segment) = written {
             self.map(Arc::new(segment), &[]);

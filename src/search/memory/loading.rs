@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use futures_util::TryStreamExt;
@@ -60,18 +61,28 @@ impl<Id: Member> Galleries<Id> {
 
     /// Sees to it that somebody brings the gallery up to date.
     fn begin(&self, entry: &Arc<Entry<Id>>, collection: &Collection) {
-        let begins = entry.progress.send_if_modified(|now| !std::mem::replace(&mut now.at_work, true));
-        if !begins {
-            return;
+        if entry.takes_the_work() {
+            task::in_background("loading a gallery", self.work(entry, collection).run());
         }
-        let work = Work {
+    }
+
+    /// Writes a file of the gallery anew without members that are gone, when nobody else is at work on it.
+    pub(super) async fn cleaned(&self, entry: &Arc<Entry<Id>>, collection: &Collection) -> Result<(), Fault> {
+        let mut progress = entry.progress.subscribe();
+        while !entry.takes_the_work() {
+            progress.wait_for(|now| !now.at_work).await.map_err(Fault::internal("cleaning gallery files"))?;
+        }
+        task::to_the_end("cleaning gallery files", self.work(entry, collection).clean()).await
+    }
+
+    fn work(&self, entry: &Arc<Entry<Id>>, collection: &Collection) -> Work<Id> {
+        Work {
             entry: entry.clone(),
             collection: collection.clone(),
             store: self.store.clone(),
             room: self.room.clone(),
             dimensions: self.dimensions,
-        };
-        task::in_background("loading a gallery", work.run());
+        }
     }
 }
 
@@ -101,6 +112,16 @@ impl<Id: Member> Work<Id> {
         told.tell(outcome.map(|()| self.collection.revision));
     }
 
+    /// Writes one file anew that has members that are gone.
+    async fn clean(self) -> Result<(), Fault> {
+        let told = Told { progress: &self.entry.progress, outcome: None };
+        let gallery = self.entry.gallery.load_full();
+        let outcome = self.put_into_files(&gallery, true).await;
+        // Those who wait, wait for another revision: one of them begins that work now.
+        told.tell(Ok(gallery.revision));
+        outcome
+    }
+
     async fn catch_up(&self) -> Result<(), Fault> {
         let Self { entry, collection, store, .. } = self;
         let mut known = entry.gallery.load_full();
@@ -117,10 +138,15 @@ impl<Id: Member> Work<Id> {
         entry.share.resize(bytes, true).map_err(|full| self.refusal(full, bytes))?;
 
         if known.revision == 0
-            && let revision = collection.revision
-            && let Some(kept) = self.with_files(move |files| files.read(revision)).await?.flatten()
+            && let Some((kept, mark)) = self.with_files(GalleryFiles::read).await?.flatten()
         {
-            known = Arc::new(kept);
+            if store.knows_mark(collection, &mark).await? {
+                known = Arc::new(kept);
+                // Whoever finds damage in it looks for it there.
+                entry.gallery.store(known.clone());
+            } else {
+                tracing::info!(collection = %collection.id, "gallery files are not of this database's past: it is read again");
+            }
         }
 
         // A change that commits while this reads may be seen in part. It has a later revision than the one noted at the end, so the
@@ -144,8 +170,11 @@ impl<Id: Member> Work<Id> {
                 let entry = entry.clone();
                 let going_in = task::on_a_thread("loading vectors", move || {
                     let mut gallery = with(gallery, batch, since == 0)?;
-                    if gallery.held() >= SEGMENT {
-                        entry.to_files(&mut gallery);
+                    if gallery.held() >= SEGMENT
+                        && let Some(files) = entry.files_for(&gallery)
+                    {
+                        let held = gallery.held();
+                        entry.tell_of_files(held, files.write(&mut gallery));
                     }
                     Ok(gallery)
                 });
@@ -159,7 +188,8 @@ impl<Id: Member> Work<Id> {
                 false
             });
         }
-        gallery.revision = collection.revision;
+        // The request may know less than the files did.
+        gallery.revision = collection.revision.max(since);
         // What was written while it was read is of use only with the rest.
         let is_partly_written = since == 0 && gallery.held() < gallery.len();
         let is_worth_a_file =
@@ -169,22 +199,37 @@ impl<Id: Member> Work<Id> {
         if since == 0 {
             task::dispose(known);
         }
-        if is_worth_a_file && entry.files.is_some() {
+        if is_worth_a_file && entry.files_for(&gallery).is_some() {
             // Searches go on with what is there.
             entry.progress.send_modify(|now| (now.revision, now.whole) = (collection.revision, None));
-            let keeps = entry.clone();
-            let written = task::on_a_thread("writing a gallery file", move || {
-                let mut gallery = Gallery::clone(&gallery);
-                keeps.to_files(&mut gallery).then_some(gallery)
-            });
-            if let Some(gallery) = written.await? {
-                let held = entry.gallery.swap(Arc::new(gallery));
-                let giving_back = move || {
-                    drop(held);
-                    heap::give_back();
-                };
-                task::on_a_thread("giving memory back", giving_back).await?;
+            let held = gallery.held();
+            entry.tell_of_files(held, self.put_into_files(&gallery, false).await);
+        }
+        Ok(())
+    }
+
+    /// Moves what the gallery holds to files, notes that, and lets searches see it. `cleans`: writes one file anew, too, that has members that
+    /// are gone. Where it fails, the gallery is as good as before.
+    async fn put_into_files(&self, gallery: &Gallery<Id>, cleans: bool) -> Result<(), Fault> {
+        let mark = self.store.mark_gallery(&self.collection).await.map_err(store::or_unavailable)?;
+        let mut gallery = gallery.clone();
+        let writing = self.with_files(move |files| {
+            if gallery.held() > 0 {
+                files.write(&mut gallery)?;
             }
+            if cleans {
+                files.write_without_gone(&mut gallery)?;
+            }
+            files.note(&gallery, mark)?;
+            Ok(gallery)
+        });
+        if let Some(gallery) = writing.await?.transpose()? {
+            let held = self.entry.gallery.swap(Arc::new(gallery));
+            let giving_back = move || {
+                drop(held);
+                heap::give_back();
+            };
+            task::on_a_thread("giving memory back", giving_back).await?;
         }
         Ok(())
     }
@@ -228,16 +273,25 @@ impl<Id: Member> Work<Id> {
 }
 
 impl<Id: Member> Entry<Id> {
-    /// Moves what this gallery of it holds to a file, and notes that where it is the one of a revision; whether that went well. Where it does
-    /// not, the gallery is as good as before, but larger.
-    fn to_files(&self, gallery: &mut Gallery<Id>) -> bool {
-        let Some(files) = &self.files else { return false };
-        let noted = |gallery: &Gallery<Id>| if gallery.revision > 0 { files.note(gallery) } else { Ok(()) };
-        let outcome = files.write(gallery).and_then(|()| noted(gallery));
+    /// Gives one of the two the work on the gallery who want it; whether this is the one.
+    fn takes_the_work(&self) -> bool {
+        self.progress.send_if_modified(|now| !std::mem::replace(&mut now.at_work, true))
+    }
+
+    /// The files that what this gallery of it holds may be moved to: not those that had no room for not much less.
+    fn files_for(&self, gallery: &Gallery<Id>) -> Option<&GalleryFiles> {
+        let refused = self.refused.load(Relaxed);
+        self.files.as_ref().filter(|_| gallery.held() >= refused + refused / 2)
+    }
+
+    /// Notes how it went to move so many members to files. Where it did not, the gallery is as good as before, but larger.
+    fn tell_of_files(&self, held: usize, outcome: Result<(), Fault>) {
         if let Err(fault) = &outcome {
             tracing::warn!(error = %fault, "a gallery stays in memory");
         }
-        outcome.is_ok()
+        // A database that is away for a moment is no reason not to try again soon.
+        let is_refused = matches!(outcome, Err(Fault::Internal { .. }));
+        self.refused.store(if is_refused { held } else { 0 }, Relaxed);
     }
 }
 

@@ -149,4 +149,4 @@ on_both_databases! {
 /// How many rows there are of whatever belongs to collections.
 const EVERYTHING: &str = "SELECT (SELECT count(*) FROM collections) + (SELECT count(*) FROM faces) + (SELECT count(*) FROM users) \
                           + (SELECT count(*) FROM deleted_faces) + (SELECT count(*) FROM deleted_users) + (SELECT count(*) FROM tags) \
-                          + (SELECT count(*) FROM client_tokens)";
+                          + (SELECT count(*) FROM client_tokens) + (SELECT count(*) FROM gallery_marks)";

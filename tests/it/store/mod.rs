@@ -5,6 +5,7 @@
 mod changes;
 mod collections;
 mod faces;
+mod marks;
 mod tokens;
 mod tombstones;
 mod transfer;
