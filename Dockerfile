@@ -54,7 +54,8 @@ RUN npm run build
 # What the image says of what is in it. The tools are built once, and run when the lock file or their settings change.
 FROM --platform=$BUILDPLATFORM rust:1.95-bookworm AS papers
 RUN cargo install --locked --root /tools --features cli cargo-about@0.9.3 \
-    && cargo install --locked --root /tools cargo-cyclonedx@0.5.9
+    # Not optimised: it runs for half a second.
+    && cargo install --locked --debug --root /tools cargo-cyclonedx@0.5.9
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY packaging/licences packaging/licences
