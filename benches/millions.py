@@ -165,8 +165,7 @@ def settle(server):
 
 
 def memory(server, before, count):
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    anon, file, most = (int(status.split(f"{name}:")[1].split()[0]) / 1024 for name in ("RssAnon", "RssFile", "VmHWM"))
+    anon, file, most = (server.resident_megabytes(of) for of in ("RssAnon", "RssFile", "VmHWM"))
     resident = server.resident_megabytes()
     each = (resident - before) * 2**20 / count
     return f"{resident:,.0f} MB resident ({anon:,.0f} MB its own, {file:,.0f} MB of files; {most:,.0f} MB at most), {each:.0f} bytes a face beyond the server's own {before:.0f} MB"

@@ -13,7 +13,8 @@ use secrecy::SecretString;
 use crate::access::RateSettings;
 use crate::domain::{AccountId, CollectionId, Preload};
 use crate::sources::Style;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, Timing};
+use crate::vision::Provider;
 
 /// Of the cloud: its oldest.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -38,7 +39,7 @@ pub enum Command {
     #[command(args_override_self = true)]
     Serve(Box<Settings>),
     /// List the model packs with origin and licence, and check their files.
-    Models(ModelsDir),
+    Models(ModelsSettings),
     /// Write collections with faces, vectors and users as JSON Lines: a backup, or the way to another store.
     Export(ExportSettings),
     /// Read what `export` wrote into a store. What the store has already stays as it is.
@@ -58,12 +59,15 @@ pub enum Command {
     },
 }
 
-/// Where the weights are.
+/// Where the weights are, and what runs them.
 #[derive(Clone, Debug, Args)]
-pub struct ModelsDir {
+pub struct ModelsSettings {
     /// Folder with manifest.toml, the weights and ONNX Runtime. models/setup.py fills it.
     #[arg(long, env = "REKOLLECT_MODELS_DIR", help_heading = heading::VISION, default_value = "./models")]
     pub models_dir: PathBuf,
+    /// Another build of the ONNX Runtime library. The default is the one in the models folder.
+    #[arg(long, env = "REKOLLECT_ONNXRUNTIME", help_heading = heading::VISION)]
+    pub onnxruntime: Option<PathBuf>,
 }
 
 /// Where collections are kept.
@@ -169,15 +173,15 @@ pub struct Settings {
     #[command(flatten)]
     pub s3: S3Settings,
 
-    /// Folder of the weights.
+    /// The weights, and what runs them.
     #[command(flatten)]
-    pub models: ModelsDir,
+    pub models: ModelsSettings,
     /// Model pack. The default is the one that manifest.toml names.
     #[arg(long, env = "REKOLLECT_PACK", help_heading = heading::VISION)]
     pub pack: Option<String>,
-    /// Another build of the ONNX Runtime library. The default is the one in the models folder.
-    #[arg(long, env = "REKOLLECT_ONNXRUNTIME", help_heading = heading::VISION)]
-    pub onnxruntime: Option<PathBuf>,
+    /// What runs the models: ONNX Runtime itself, or an execution provider that the library has. `rekollect models` lists those.
+    #[arg(long, env = "REKOLLECT_EXECUTION_PROVIDER", help_heading = heading::VISION, value_enum, default_value_t = Provider::Cpu)]
+    pub execution_provider: Provider,
     /// The project's own net for beard, mustache, glasses, smile, mouth and gender. It was trained on CelebA, which is non-commercial research data. `off` uses plainer means.
     #[arg(long, env = "REKOLLECT_ATTRIBUTE_MODEL", help_heading = heading::VISION, value_enum, default_value_t = Switch::On)]
     pub attribute_model: Switch,
@@ -255,6 +259,9 @@ pub struct Settings {
     /// Whether everybody who reaches the server may read /metrics. The default is `off` if signatures are checked, else `on`.
     #[arg(long, env = "REKOLLECT_METRICS", help_heading = heading::OPERATION, value_enum)]
     pub metrics: Option<Switch>,
+    /// Whose replies tell in the header `Server-Timing` how long each stage took: nobody's (`off`), those to callers whose signature was checked (`signed`), or everybody's (`all`).
+    #[arg(long, env = "REKOLLECT_SERVER_TIMING", help_heading = heading::OPERATION, value_enum, default_value_t = Timing::Signed)]
+    pub server_timing: Timing,
     /// OpenTelemetry collector that gets a trace of every request by OTLP over HTTP, such as `http://127.0.0.1:4318`. The default is none.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", help_heading = heading::OPERATION, value_parser = collector)]
     pub otlp_endpoint: Option<String>,

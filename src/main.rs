@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use rekollect::cli::{Cli, Command, ExportSettings, ImportSettings, ModelsDir};
+use rekollect::cli::{Cli, Command, ExportSettings, ImportSettings, ModelsSettings};
 use rekollect::store::{Limits, Store};
 use rekollect::transfer::{self, Choice, Imported};
-use rekollect::vision::Runtime;
 use rekollect::vision::pack::{Manifest, read_verified};
+use rekollect::vision::{Provider, Runtime};
 use rekollect::{server, telemetry};
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         }),
         Command::Export(settings) => in_runtime(export(settings)),
         Command::Import(settings) => in_runtime(import(settings)),
-        Command::Models(ModelsDir { models_dir }) => without_reports().and_then(|()| models(&models_dir)),
+        Command::Models(settings) => without_reports().and_then(|()| models(&settings)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rekollect", &mut std::io::stdout());
             Ok(())
@@ -124,8 +124,8 @@ fn manual() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints every pack with the state of its files; fails when the default pack cannot be served.
-fn models(models_dir: &Path) -> Result<(), Box<dyn Error>> {
+/// Prints every pack with the state of its files, and what can run them; fails when the default pack cannot be served.
+fn models(ModelsSettings { models_dir, onnxruntime }: &ModelsSettings) -> Result<(), Box<dyn Error>> {
     let manifest = Manifest::read(models_dir)?;
     let mut out = std::io::stdout().lock();
     let mut default_is_whole = true;
@@ -151,8 +151,11 @@ fn models(models_dir: &Path) -> Result<(), Box<dyn Error>> {
             )?;
         }
     }
-    match Runtime::load(None, models_dir) {
-        Ok(_) => writeln!(out, "ONNX Runtime: loads")?,
+    match Runtime::load(onnxruntime.as_deref(), models_dir, Provider::Cpu) {
+        Ok(_) => {
+            let offered: Vec<_> = Provider::offered()?.iter().map(ToString::to_string).collect();
+            writeln!(out, "ONNX Runtime: loads; execution providers: {}", offered.join(", "))?;
+        }
         Err(error) => {
             default_is_whole = false;
             writeln!(out, "ONNX Runtime: {error}")?;

@@ -231,9 +231,10 @@ fn reload(access: &Access) {
 async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Front, Box<dyn Error>> {
     // First, before the weights: what is not built in, or not there, is told at once.
     let (has_console, collector, s3) = (settings.has_console()?, settings.collector()?, settings.s3.open()?);
-    let (models_dir, library) = (settings.models.models_dir.clone(), settings.onnxruntime.clone());
+    let (models_dir, library) = (settings.models.models_dir.clone(), settings.models.onnxruntime.clone());
     let (pack_name, queue) = (settings.pack.clone(), settings.queue as usize);
     let estimates = settings.orientation == OrientationSetting::Estimate;
+    let provider = settings.execution_provider;
     let with_traits = settings.attribute_model == Switch::On;
     // Loading weights is work of a second core while the store opens.
     let loading = task::on_a_thread("loading the weights", move || -> Result<_, Box<dyn Error + Send + Sync>> {
@@ -246,7 +247,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
                 "beard, mustache, glasses, smile, mouth and gender come from the net of traits; REKOLLECT_ATTRIBUTE_MODEL=off serves without it"
             );
         }
-        let runtime = Runtime::load(library.as_deref(), &models_dir)?;
+        let runtime = Runtime::load(library.as_deref(), &models_dir, provider)?;
         let pool = Workers::start(&runtime, &pack, estimates, workers, queue)?;
         Ok((pool, pack.pack, manifest.packs))
     });
@@ -304,6 +305,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         cors_origins: settings.cors_origins.clone(),
         metrics: Metrics::new(identity),
         traces: collector.map(Traces::to).transpose()?,
+        timing: settings.server_timing,
         tells_metrics: settings.metrics.unwrap_or(metrics_by_default) == Switch::On,
         max_requests: settings.max_requests as usize,
         requests: Arc::new(Semaphore::new(settings.max_requests as usize)),

@@ -25,6 +25,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// Who is told how long the stages of a call took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Timing {
+    /// Nobody.
+    Off,
+    /// Callers whose signature was checked.
+    Signed,
+    /// Everybody.
+    All,
+}
+
 /// sqlx warns with the value of a URL parameter that it does not know, a mistyped password among them: never shown.
 const NEVER_SHOWN: &str = "sqlx_postgres::options=off";
 
@@ -163,10 +174,21 @@ impl Stages {
         }
     }
 
-    /// The same for the log: milliseconds, rounded.
+    /// The same for the log, see [`milliseconds`].
     pub fn milliseconds(&self, stage: Stage) -> Option<f64> {
-        self.seconds(stage).map(|seconds| (seconds * 1e5).round() / 1e2)
+        self.seconds(stage).map(milliseconds)
     }
+
+    /// The value of the header `Server-Timing` (W3C): the numbers of the log, of the stages that the request came through, and of the whole.
+    pub fn header(&self, total_ms: f64) -> String {
+        let of = |stage: &Stage| self.milliseconds(*stage).map(|ms| format!("{};dur={ms}, ", stage.name()));
+        Stage::ALL.iter().filter_map(of).chain([format!("total;dur={total_ms}")]).collect()
+    }
+}
+
+/// Seconds in milliseconds, rounded to hundredths.
+pub fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1e5).round() / 1e2
 }
 
 #[cfg(test)]

@@ -6,9 +6,6 @@ use ort::value::TensorRef;
 use super::pack::Channels;
 use super::runtime::{Runtime, RuntimeError};
 
-/// Crops a run of the graph: enough to amortise the call, few enough to keep activations small.
-const BATCH: usize = 8;
-
 /// What a network wants of its crops: squares of this many pixels a side, whose planes hold (pixel - mean) * scale.
 #[derive(Clone, Copy, Debug)]
 pub struct CropFormat {
@@ -34,12 +31,19 @@ pub struct CropNet {
     session: Session,
     format: CropFormat,
     tensor: Vec<f32>,
+    /// Crops a run.
+    batch: usize,
 }
 
 impl CropNet {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, role: &'static str, graph: &[u8], format: CropFormat) -> Result<Self, RuntimeError> {
-        Ok(Self { session: runtime.session(role, graph)?, format, tensor: Vec::new() })
+        Ok(Self {
+            session: runtime.session(role, graph)?,
+            format,
+            tensor: Vec::new(),
+            batch: runtime.provider().batch(),
+        })
     }
 
     /// For each crop (8-bit RGB, rows from the top) the numbers of each of these outputs.
@@ -50,7 +54,7 @@ impl CropNet {
     ) -> ort::Result<Vec<[Vec<f32>; OUTPUTS]>> {
         let (side, format) = (self.format.side as usize, self.format);
         let mut results: Vec<[Vec<f32>; OUTPUTS]> = Vec::with_capacity(crops.len());
-        for batch in crops.chunks(BATCH) {
+        for batch in crops.chunks(self.batch) {
             self.tensor.clear();
             for crop in batch {
                 for plane in 0..3 {

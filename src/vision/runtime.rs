@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use ort::environment::Environment;
 use ort::session::Session;
+use ort::session::builder::SessionBuilder;
 
-/// The loaded library.
+use super::provider::Provider;
+
+/// The loaded library, and what in it runs the nets.
 #[derive(Clone)]
 pub struct Runtime {
     environment: Environment,
+    provider: Provider,
 }
 
 /// The library or a graph cannot be loaded.
@@ -23,6 +27,16 @@ pub enum RuntimeError {
         reason: String,
         /// What to do about it.
         remedy: String,
+    },
+    /// The library cannot run nets in this way.
+    #[error("ONNX Runtime from {path} cannot run nets with {provider}: {reason}; {}", provider.remedy())]
+    Provider {
+        /// Where it was loaded from.
+        path: PathBuf,
+        /// What was asked for.
+        provider: Provider,
+        /// What went wrong.
+        reason: String,
     },
     /// The manifest does not say what a trait's number means.
     #[error(
@@ -41,8 +55,8 @@ pub enum RuntimeError {
 }
 
 impl Runtime {
-    /// Loads `library`, or else the one that set-up put below the models folder.
-    pub fn load(library: Option<&Path>, models_dir: &Path) -> Result<Self, RuntimeError> {
+    /// Loads `library`, or else the one that set-up put below the models folder. It runs nets with this provider.
+    pub fn load(library: Option<&Path>, models_dir: &Path, provider: Provider) -> Result<Self, RuntimeError> {
         let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
         let path = library.map_or_else(|| models_dir.join("runtime").join(name), Path::to_path_buf);
         let remedy = match library {
@@ -56,7 +70,21 @@ impl Runtime {
         let builder = ort::init_from(&path).map_err(|e| fail(e.to_string()))?;
         // The switch below is not enough: main.rs has the rest.
         let environment = builder.with_name("rekollect").with_telemetry(false).build();
-        Ok(Self { environment: environment.map_err(|e| fail(e.to_string()))? })
+        let runtime = Self { environment: environment.map_err(|e| fail(e.to_string()))?, provider };
+        let fail = |reason: String| RuntimeError::Provider { path: path.clone(), provider, reason };
+        let offered = Provider::offered().map_err(|e| fail(e.to_string()))?;
+        if !offered.contains(&provider) {
+            let offered: Vec<_> = offered.iter().map(ToString::to_string).collect();
+            return Err(fail(format!("it was built for {}", offered.join(", "))));
+        }
+        // Whatever the provider itself needs is loaded now. A graph would get the blame later.
+        runtime.builder().map_err(|e| fail(e.to_string()))?;
+        Ok(runtime)
+    }
+
+    /// What runs the nets.
+    pub fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// A session over a graph in memory, on the calling thread alone: the worker pool is where the cores are shared, and two
@@ -66,10 +94,14 @@ impl Runtime {
     }
 
     fn build(&self, graph: &[u8]) -> ort::Result<Session> {
-        let session = Session::builder(&self.environment)?
-            .with_intra_threads(1)?
-            .with_inter_threads(1)?
-            .commit_from_memory(graph)?;
-        Ok(session)
+        self.builder()?.commit_from_memory(graph)
+    }
+
+    fn builder(&self) -> ort::Result<SessionBuilder> {
+        let builder = Session::builder(&self.environment)?.with_intra_threads(1)?.with_inter_threads(1)?;
+        match self.provider.dispatch() {
+            Some(provider) => Ok(builder.with_execution_providers([provider])?),
+            None => Ok(builder),
+        }
     }
 }

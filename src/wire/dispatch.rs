@@ -22,7 +22,7 @@ use crate::operations::{self, Call};
 use crate::store;
 use crate::task;
 use crate::telemetry::traced::{CONTEXT_HEADERS, Traced};
-use crate::telemetry::{Stage, Stages};
+use crate::telemetry::{Stage, Stages, Timing, milliseconds};
 
 use super::body::{Received, discard, receive, unpack};
 use super::errors::Rejection;
@@ -33,6 +33,7 @@ use super::shapes::{self, Input};
 const LONGEST_NAME: usize = 64;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
 /// Answers one request.
@@ -45,7 +46,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let name = target.strip_prefix("RekognitionService.").unwrap_or_default();
     // The rest of a longer name would only fill the log.
     let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
-    let mut caller = None;
+    let mut caller = Caller::default();
     // A panic is a bug and costs one call, with an answer and a line in the log, and not the connection without either.
     let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &mut caller));
     let outcome = answer.catch_unwind().await.unwrap_or_else(|_| Err(Fault::internal("answering")("a panic").into()));
@@ -57,10 +58,13 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
             (reply.status, Some(reply.code), reply.body.to_string().into(), rejection.detail())
         }
     };
-    let line = Line { operation: name, caller, status, code, request_id: &request_id, started, detail };
+    let took = started.elapsed();
+    let total_ms = milliseconds(took.as_secs_f64());
+    let Caller { name: caller, is_proven } = caller;
+    let line = Line { operation: name, caller, status, code, request_id: &request_id, total_ms, detail };
     line.log(&stages);
     let known = name.parse::<Operation>().map_or("unknown", Operation::name);
-    front.metrics.count(known, code, started.elapsed(), &stages);
+    front.metrics.count(known, code, took, &stages);
     if let Some(traces) = &front.traces {
         let (status, context, answered) = (status.as_u16(), trace_context(&parts.headers), SystemTime::now());
         let request = Traced { operation: known, request_id: &request_id, status, code, context, came, answered };
@@ -71,7 +75,20 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     if let Some(again_after) = again_after {
         reply.headers_mut().insert(header::RETRY_AFTER, again_after.as_secs().into());
     }
+    if front.timing == Timing::All || front.timing == Timing::Signed && is_proven {
+        let timing = HeaderValue::try_from(stages.header(total_ms)).expect("names and numbers are a header value");
+        reply.headers_mut().insert(SERVER_TIMING, timing);
+    }
     reply
+}
+
+/// Who sent a request.
+#[derive(Debug, Default)]
+pub struct Caller {
+    /// For the log: the name of the key that is claimed, and after the proof that of the principal; none where nobody has to say.
+    pub name: Option<String>,
+    /// Whether a signature says so that was checked.
+    pub is_proven: bool,
 }
 
 /// What a request's headers say of the trace that it belongs to.
@@ -86,7 +103,7 @@ async fn answer(
     parts: &Parts,
     body: Body,
     stages: &Stages,
-    caller: &mut Option<String>,
+    caller: &mut Caller,
 ) -> Result<Bytes, Rejection> {
     let head = head_of(parts);
     let (principal, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
@@ -109,15 +126,14 @@ pub fn head_of(parts: &Parts) -> SignedRequest<'_> {
 }
 
 /// Receives the body of a request whose head names a key that there is, and makes sure that the key's owner sent it. Of other bodies
-/// nothing is kept, and of this one nothing is read before the proof. `caller`, for the log: the name of the key that is claimed, and
-/// after the proof that of the principal; empty where nobody has to say.
+/// nothing is kept, and of this one nothing is read before the proof.
 pub async fn admit<'a>(
     front: &'a Front,
     head: &SignedRequest<'_>,
     headers: &HeaderMap,
     body: Body,
     stages: &Stages,
-    caller: &mut Option<String>,
+    caller: &mut Caller,
 ) -> Result<(Arc<Principal>, Received<'a>), Rejection> {
     let claimant = match stages.time(Stage::Authenticate, || front.access.identify(head)) {
         Ok(claimant) => claimant,
@@ -126,11 +142,12 @@ pub async fn admit<'a>(
             return Err(refusal.into());
         }
     };
-    *caller = claimant.access_key_id().map(str::to_owned);
+    caller.name = claimant.access_key_id().map(str::to_owned);
     let body = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
     let principal = stages.time(Stage::Authenticate, || claimant.prove(&body.sha256))?;
-    if let Some(name) = caller {
+    if let Some(name) = &mut caller.name {
         *name = principal.arn();
+        caller.is_proven = true;
     }
     Ok((principal, body))
 }
@@ -265,7 +282,7 @@ struct Line<'a> {
     status: StatusCode,
     code: Option<&'static str>,
     request_id: &'a str,
-    started: Instant,
+    total_ms: f64,
     detail: Option<String>,
 }
 
@@ -280,7 +297,7 @@ impl Line<'_> {
                     status = self.status.as_u16(),
                     code = self.code,
                     request_id = self.request_id,
-                    total_ms = (self.started.elapsed().as_secs_f64() * 1e5).round() / 1e2,
+                    total_ms = self.total_ms,
                     receive_ms = stages.milliseconds(Stage::Receive),
                     authenticate_ms = stages.milliseconds(Stage::Authenticate),
                     parse_ms = stages.milliseconds(Stage::Parse),

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::Access;
 use crate::operations::Service;
+use crate::telemetry::Timing;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
@@ -34,6 +35,8 @@ pub struct Front {
     pub traces: Option<Traces>,
     /// Whether Prometheus is told anything: to everybody who asks.
     pub tells_metrics: bool,
+    /// Who is told how long the stages took.
+    pub timing: Timing,
     /// The most requests in progress.
     pub max_requests: usize,
     /// One permit for each of them, taken when its body is there: a client that sends slowly holds none.

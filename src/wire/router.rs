@@ -66,8 +66,9 @@ async fn manage_rules(State(front): State<Arc<Front>>, request: Request) -> Resp
 async fn change_rules(front: &Front, request: Request) -> Result<Response, Rejection> {
     let Some(injector) = &front.injector else { return Ok(unroutable().await) };
     let (parts, body) = request.into_parts();
-    let (head, stages, caller) = (dispatch::head_of(&parts), Stages::default(), &mut None);
-    let (caller, body) = dispatch::admit(front, &head, &parts.headers, body, &stages, caller).await?;
+    let (head, stages) = (dispatch::head_of(&parts), Stages::default());
+    let claimed = &mut dispatch::Caller::default();
+    let (caller, body) = dispatch::admit(front, &head, &parts.headers, body, &stages, claimed).await?;
     authorize(&caller, MANAGE_FAULTS, "*")?;
     match parts.method {
         Method::POST => {

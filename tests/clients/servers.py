@@ -105,12 +105,13 @@ class Server:
     def port(self):
         return urlsplit(self.url).port
 
-    def resident_megabytes(self):
-        """What of the process lies in memory, where the system tells as Linux does."""
+    def resident_megabytes(self, of="VmRSS"):
+        """What of the process lies in memory, where the system tells as Linux does. `of`: RssAnon for its own alone, RssFile for files
+        that it maps, VmHWM for the most that it ever was."""
         status = Path(f"/proc/{self.process.pid}/status")
         if not status.exists():
             return float("nan")
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
+        line = next(line for line in status.read_text().splitlines() if line.startswith(f"{of}:"))
         return int(line.split()[1]) / 1024
 
     def __enter__(self):

@@ -15,6 +15,7 @@ from servers import Server, rekognition
 WAIT, LIMIT = 1, 2  # seconds for a connection, and for a statement
 LIMITS = {"REKOLLECT_DATABASE_WAIT": str(WAIT), "REKOLLECT_DATABASE_TIMEOUT": str(LIMIT), "REKOLLECT_DATABASE_CONNECTIONS": "4"}
 CALLERS = 6
+MOST_MEGABYTES = 400
 AT_MOST = 2 * (WAIT + LIMIT)  # of a call, whatever the database does
 THROTTLED = "ThrottlingException"
 
@@ -107,6 +108,8 @@ def test_every_call_ends_in_time_and_all_is_well_again(well, mode):
         assert not thread.kept - users, "acknowledged users are lost"
         assert not thread.deleted & users, "users are back whose deletion was acknowledged"
     assert backends(url) <= int(LIMITS["REKOLLECT_DATABASE_CONNECTIONS"]), "connections are left behind"
+    print(f"{mode}: {server.resident_megabytes('VmHWM'):.0f} MB at most")
+    assert server.resident_megabytes("VmHWM") < MOST_MEGABYTES
 
 
 def test_a_stalled_database_is_away_for_a_probe_too(well):

@@ -22,14 +22,8 @@ KILLS = int(os.environ.get("REKOLLECT_TEST_KILLS", 8))
 
 def fill(folder, count, seed=1):
     """Adds faces past a server that does not run, as one change; the ids of all."""
-    vectors = gallery_of.vectors(count, DIMENSIONS, seed)
     names = [random.Random(seed * 1_000_000 + n).randbytes(16) for n in range(count)]
-    with closing(sqlite3.connect(folder / "data/rekollect.db")) as store, store:
-        key, revision = store.execute("SELECT id, revision + 1 FROM collections WHERE name = ?", (PEOPLE,)).fetchone()
-        rows = ((*row[:-1], revision) for row in gallery_of.rows_of(key, names, vectors, 0))
-        store.executemany(f"INSERT INTO faces ({gallery_of.COLUMNS}) VALUES ({', '.join('?' * 11)})", rows)
-        store.execute("UPDATE collections SET face_count = face_count + ?, revision = ? WHERE id = ?", (count, revision, key))
-        return [row[0] for row in store.execute("SELECT face_id FROM faces ORDER BY face_id")]
+    return gallery_of.add_sqlite(folder / "data/rekollect.db", PEOPLE, names, gallery_of.vectors(count, DIMENSIONS, seed))
 
 
 def uuid_of(name):

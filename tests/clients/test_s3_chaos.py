@@ -12,6 +12,7 @@ from test_s3 import AWAY, KEY, Moto, buckets, moto, photo, s3_object  # noqa: F4
 
 LIMIT = 3  # seconds for an object
 CALLERS = 4
+MOST_MEGABYTES = 400
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,8 @@ def test_every_call_ends_in_time_and_all_is_well_again(well, mode):
     assert found == {None} and longest < LIMIT
     assert server.client.describe_collection(CollectionId="people")["FaceCount"] == 1
     assert "panicked" not in server.log.read_text()
+    print(f"{mode}: {server.resident_megabytes('VmHWM'):.0f} MB at most")
+    assert server.resident_megabytes("VmHWM") < MOST_MEGABYTES
 
 
 def test_a_stalled_s3_holds_nobody_else(well, photo):  # noqa: F811
