@@ -107,7 +107,7 @@ impl Service {
         self.preloads.load(self.loadable(), wanted).await;
     }
 
-    /// See [`cleaning::now_and_then`].
+    /// Removes vectors of those who are gone from gallery files, at once and then every so often, until the server stops.
     pub async fn clean_now_and_then(&self, every: Duration) {
         cleaning::now_and_then(self.loadable(), every).await;
     }
