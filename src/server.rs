@@ -37,7 +37,7 @@ use crate::wire::router;
 /// How long to wait when the operating system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the end of the store and of the traces gets at least, after requests have used up the time to finish.
+/// What the end of the store gets after all work has ended, and that of the traces at least.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Open files that are no connections: the store's, the log, sockets to Postgres and S3.
@@ -146,9 +146,9 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         if timeout_at(deadline, task::end()).await.is_err() {
             tracing::warn!("work that outlived its request is cut off");
         }
-        let deadline = deadline.max(tokio::time::Instant::now() + CLOSING);
-        // A database that stalls would hold its connections, and with them the server, for as long as it likes.
-        if timeout_at(deadline, front.service.store.close()).await.is_err() {
+        let closing = tokio::time::Instant::now() + CLOSING;
+        // A database that stalls would hold its connections, and with them the server, for as long as it likes. Nobody needs one any more.
+        if timeout_at(closing, front.service.store.close()).await.is_err() {
             tracing::warn!("the database does not let go of its connections: they are cut off");
         }
         if front.traces.is_some() {
@@ -159,7 +159,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
                 let _ = done.send(());
             });
             if flushing.is_ok() {
-                let _ = timeout_at(deadline, flushed).await;
+                let _ = timeout_at(deadline.max(closing), flushed).await;
             }
         }
     };

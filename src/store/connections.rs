@@ -296,16 +296,23 @@ impl Drop for Lease {
         }
         // The pool would ask a connection that comes back for a sign of life, and wait for that without end.
         let (limit, in_transaction) = (self.limit, self.in_transaction);
-        let giving_back = async move {
-            if in_transaction {
-                let _ = connection.execute(sqlx::raw_sql("ROLLBACK")).await;
-            }
-            connection.return_to_pool().await;
-        };
         task::in_background("giving a connection back", async move {
-            match limit {
-                Some(limit) => drop(timeout(limit, giving_back).await),
-                None => giving_back.await,
+            let giving_back = async {
+                if in_transaction {
+                    let _ = connection.execute(sqlx::raw_sql("ROLLBACK")).await;
+                }
+                connection.return_to_pool().await;
+            };
+            let is_back = match limit {
+                Some(limit) => timeout(limit, giving_back).await.is_ok(),
+                None => {
+                    giving_back.await;
+                    true
+                }
+            };
+            if !is_back {
+                // Dropped as it is, it would be asked once more.
+                connection.close_on_drop();
             }
         });
     }

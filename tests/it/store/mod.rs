@@ -4,6 +4,7 @@
 
 mod changes;
 mod collections;
+mod connections;
 mod faces;
 mod marks;
 mod tokens;
