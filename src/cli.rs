@@ -176,7 +176,7 @@ pub struct Settings {
     /// The weights, and what runs them.
     #[command(flatten)]
     pub models: ModelsSettings,
-    /// Model pack. The default is the one that manifest.toml names.
+    /// Model pack of new collections. The default is the one that manifest.toml names. Collections of other packs are served with their own, if its files are there.
     #[arg(long, env = "REKOLLECT_PACK", help_heading = heading::VISION)]
     pub pack: Option<String>,
     /// What runs the models: ONNX Runtime itself, or an execution provider that the library has. `rekollect models` lists those.

@@ -27,7 +27,7 @@ use crate::task;
 use crate::telemetry::metrics::{Identity, Metrics};
 use crate::telemetry::traces::Traces;
 use crate::vision::pack::Manifest;
-use crate::vision::{Runtime, Workers};
+use crate::vision::{Packs, Runtime, Starter};
 use crate::wire::console;
 use crate::wire::front::Front;
 use crate::wire::injection::Injector;
@@ -63,14 +63,14 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let front = Arc::new(front(&settings, access, workers).await?);
     tracing::info!(
         %address,
-        pack = front.service.pack.name,
-        face_model_version = front.service.pack.face_model_version.as_str(),
+        pack = front.service.packs.ours().pack.name,
+        face_model_version = front.service.packs.ours().pack.face_model_version.as_str(),
         store = front.service.store.place(),
         workers,
         start_ms = started.elapsed().as_millis() as u64,
         "serving"
     );
-    tell_of_other_packs(&front.service, settings.pack.is_some()).await?;
+    tell_of_other_packs(&front.service).await?;
     match (front.access.is_signed(), address.ip().is_loopback()) {
         (true, _) => {}
         (false, true) => {
@@ -192,28 +192,32 @@ fn raise_limit_of_files(max_connections: u32) {
     }
 }
 
-/// Warns of collections that another pack made: a new version may have another default than the one that they were made with.
-async fn tell_of_other_packs(service: &Service, is_named: bool) -> Result<(), Box<dyn Error>> {
-    let ours = &service.pack.face_model_version;
-    let counts = service.store.collections_by_version().await?;
-    let all_are_of_one_other = matches!(counts.as_slice(), [(version, _)] if version != ours);
-    for (version, collections) in counts.iter().filter(|(version, _)| version != ours) {
-        let (face_model_version, pack) = (version.as_str(), service.pack_of(version));
-        if all_are_of_one_other && !is_named && pack.is_some() {
-            tracing::warn!(
+/// Tells of collections that another pack made: whether they can be searched and added to.
+async fn tell_of_other_packs(service: &Service) -> Result<(), Box<dyn Error>> {
+    for (version, collections) in service.store.collections_by_version().await? {
+        let face_model_version = version.as_str();
+        match service.packs.all().find(|pack| pack.face_model_version == version) {
+            Some(pack) if pack.name == service.packs.ours().pack.name => {}
+            Some(pack) => match service.packs.missing(pack) {
+                None => tracing::info!(
+                    collections,
+                    face_model_version,
+                    pack = pack.name,
+                    "collections of another pack: it starts when one of them is used"
+                ),
+                Some(error) => tracing::warn!(
+                    collections,
+                    face_model_version,
+                    pack = pack.name,
+                    %error,
+                    "collections of another pack cannot be searched or added to: its files are not there"
+                ),
+            },
+            None => tracing::warn!(
                 collections,
                 face_model_version,
-                pack,
-                "no pack is named, so the default is served, but every collection was made with another one: they cannot be searched or \
-                 added to; set REKOLLECT_PACK to that pack to go on with them"
-            );
-        } else {
-            tracing::warn!(
-                collections,
-                face_model_version,
-                pack,
-                "collections of another pack cannot be searched or added to; REKOLLECT_PACK names the pack to serve"
-            );
+                "collections cannot be searched or added to: no pack of the manifest made their vectors"
+            ),
         }
     }
     Ok(())
@@ -233,13 +237,12 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     let (has_console, collector, s3) = (settings.has_console()?, settings.collector()?, settings.s3.open()?);
     let (models_dir, library) = (settings.models.models_dir.clone(), settings.models.onnxruntime.clone());
     let (pack_name, queue) = (settings.pack.clone(), settings.queue as usize);
-    let estimates = settings.orientation == OrientationSetting::Estimate;
+    let estimates_orientation = settings.orientation == OrientationSetting::Estimate;
     let provider = settings.execution_provider;
     let with_traits = settings.attribute_model == Switch::On;
     // Loading weights is work of a second core while the store opens.
     let loading = task::on_a_thread("loading the weights", move || -> Result<_, Box<dyn Error + Send + Sync>> {
         let manifest = Manifest::read(&models_dir)?;
-        let pack = manifest.load(&models_dir, pack_name.as_deref(), with_traits)?;
         if with_traits {
             let licence = &manifest.file(&manifest.attributes.traits.file)?.licence;
             tracing::info!(
@@ -248,34 +251,35 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
             );
         }
         let runtime = Runtime::load(library.as_deref(), &models_dir, provider)?;
-        let pool = Workers::start(&runtime, &pack, estimates, workers, queue)?;
-        Ok((pool, pack.pack, manifest.packs))
+        let starter = Starter { manifest, models_dir, runtime, with_traits, estimates_orientation, workers, queue };
+        Ok(Packs::start(starter, pack_name.as_deref())?)
     });
     let store = Store::open(&settings.store.place(), settings.database_limits()).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
-    let (pool, pack, packs) = loading.await?.map_err(|e| e as Box<dyn Error>)?;
-    let (dimensions, wait) = (pack.embedder.dimensions, settings.gallery_wait);
+    let packs = loading.await?.map_err(|e| e as Box<dyn Error>)?;
+    let lengths = || packs.all().map(|pack| (pack.face_model_version.clone(), pack.embedder.dimensions));
+    let wait = settings.gallery_wait;
     let indexes = match settings.search {
         SearchSetting::Memory => {
             let files = Files::open(&settings.store.data_dir, settings.store.gallery_files);
             if let Some(files) = &files {
                 let mut collections = store.snapshot().await?.collections().await?;
-                // Nothing loads those of other models, and so nothing would keep them clean.
-                collections.retain(|collection| collection.model_version == pack.face_model_version);
+                // Nothing loads those of unknown models, and so nothing would keep them clean.
+                collections.retain(|collection| packs.makes(&collection.model_version));
                 files.keep(&collections.iter().map(|collection| collection.key).collect::<HashSet<_>>());
             }
             let place = Place { budget: Budget::new(settings.gallery_bytes(workers)?), files };
-            Indexes::in_memory(&store, wait, place, dimensions)
+            Indexes::in_memory(&store, wait, place, Arc::new(lengths().collect()))
         }
         SearchSetting::Pgvector => {
-            let copies = search::prepare_pgvector(&store, dimensions).await?;
+            let copies = search::prepare_pgvector(&store, &lengths().map(|(_, length)| length).collect()).await?;
             Indexes::in_postgres(&store, wait, &copies)
         }
     };
     let identity = Identity {
         version: env!("CARGO_PKG_VERSION"),
-        pack: pack.name.clone(),
-        face_model_version: pack.face_model_version.to_string(),
+        pack: packs.ours().pack.name.clone(),
+        face_model_version: packs.ours().pack.face_model_version.to_string(),
         search: match settings.search {
             SearchSetting::Memory => "memory",
             SearchSetting::Pgvector => "pgvector",
@@ -285,8 +289,6 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         store,
         indexes,
         preloads: Preloads::default(),
-        workers: pool,
-        pack: Arc::new(pack),
         packs,
         s3,
         region: settings.region.clone(),

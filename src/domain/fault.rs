@@ -19,16 +19,24 @@ pub enum Fault {
     /// The account has a collection of that name already.
     #[error("collection {0} already exists")]
     CollectionExists(CollectionId),
-    /// The collection's vectors are of other models than those that this server runs.
-    #[error("collection {collection} holds faces of model version {theirs}, this server runs {ours}")]
-    ModelVersionMismatch {
+    /// The models that made the collection's vectors do not run here.
+    #[error("collection {collection} holds faces of model version {version}, which this server cannot run")]
+    NoModels {
         /// The collection asked for.
         collection: CollectionId,
         /// The version that its vectors are of.
-        theirs: ModelVersion,
+        version: ModelVersion,
         /// The pack of that version, if the manifest has one.
         pack: Option<String>,
-        /// The version of the running pack.
+    },
+    /// What is to be brought into a collection is of other models than its vectors.
+    #[error("collection {collection} holds faces of model version {theirs}, and those that come are of {ours}")]
+    ModelVersionMismatch {
+        /// The collection.
+        collection: CollectionId,
+        /// The version that its vectors are of.
+        theirs: ModelVersion,
+        /// The version of those that come.
         ours: ModelVersion,
     },
     /// No user of that name in the collection.

@@ -30,7 +30,7 @@ pub async fn create_collection(
     call: Call<'_>,
     (id, tags): (CollectionId, Tags),
 ) -> Result<(String, ModelVersion), Fault> {
-    let version = call.service.pack.face_model_version.clone();
+    let version = call.service.packs.ours().pack.face_model_version.clone();
     let creation =
         call.service.store.create_collection(call.account(), &id, &version, tags, call.service.quotas.collections);
     call.stages.time_async(Stage::Store, creation).await?;

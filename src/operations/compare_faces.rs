@@ -38,7 +38,8 @@ pub struct ComparedFaces {
 /// Fails with [`Fault::InvalidParameters`] when either image has no face that passes the filter.
 pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<ComparedFaces, Fault> {
     let (limits, worker_stages) = (call.service.image_limits, call.stages.clone());
-    let similarity = call.service.pack.embedder.similarity.clone();
+    let models = call.service.packs.ours();
+    let similarity = models.pack.embedder.similarity.clone();
     let CompareFaces { source, target, threshold, quality_filter } = request;
     let (source, target) = (call.image(source).await?, call.image(target).await?);
     let job = move |pipeline: &mut Pipeline| {
@@ -77,5 +78,5 @@ pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<Comp
             target_correction: target.orientation_correction,
         })
     };
-    call.service.workers.run(call.stages, job).await
+    models.workers.run(call.stages, job).await
 }

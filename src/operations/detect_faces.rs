@@ -24,5 +24,5 @@ pub async fn detect_faces(
         let details = scene.faces.into_iter().map(|face| face.detail).collect();
         Ok(DetectedFaces { details, orientation_correction: scene.orientation_correction })
     };
-    call.with_faces(image, attributes, work).await
+    call.with_faces(call.service.packs.ours(), image, attributes, work).await
 }

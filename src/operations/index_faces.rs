@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::telemetry::{Stage, Stages};
 use crate::vision::{DetectedFace, Embedding, Pipeline, Scene};
 
-use super::Call;
+use super::{Call, Comparable};
 
 /// Without a filter what is no face to the embedder is indexed too, with no more confidence than this.
 const NO_FACE_CONFIDENCE: f32 = 50.0;
@@ -55,7 +55,7 @@ pub struct UnindexedFace {
 ///
 /// The same image under the same external id gives the same face ids, so that indexing it again stores nothing new.
 pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedFaces, Fault> {
-    let collection = call.comparable_collection(&request.collection_id).await?;
+    let Comparable { collection, models } = call.comparable(&request.collection_id).await?;
     let IndexFaces { image, external_image_id, attributes, max_faces, quality_filter, .. } = request;
     let work = move |pipeline: &mut Pipeline, image: &[u8], scene: Scene, stages: &Stages| {
         let room = max_faces.map_or(MAX_FACES_PER_IMAGE, |max| max as usize);
@@ -76,7 +76,7 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
             .collect();
         Ok((indexed, unindexed, scene.orientation_correction))
     };
-    let (indexed, unindexed, orientation_correction) = call.with_faces(image, attributes, work).await?;
+    let (indexed, unindexed, orientation_correction) = call.with_faces(&models, image, attributes, work).await?;
     let (faces, details): (Vec<IndexedFace>, Vec<FaceDetail>) = indexed.into_iter().unzip();
     let faces: Arc<[IndexedFace]> = faces.into();
     call.stages

@@ -19,15 +19,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::access::{Principal, authorize_reading};
-use crate::domain::{
-    AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent, Preload,
-};
+use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, Operation, Percent, Preload};
 use crate::search::Indexes;
 use crate::sources::S3;
 use crate::store::{Collection, Store};
 use crate::telemetry::{Stage, Stages};
-use crate::vision::pack::Pack;
-use crate::vision::{ImageLimits, Photo, Pipeline, Scene, Workers};
+use crate::vision::{ImageLimits, Models, Packs, Photo, Pipeline, Scene};
 
 pub use collections::{
     CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
@@ -61,12 +58,8 @@ pub struct Service {
     pub indexes: Indexes,
     /// What is to be in memory before it is asked for.
     pub preloads: Preloads,
-    /// The vision workers.
-    pub workers: Workers,
-    /// The models that the workers run.
-    pub pack: Arc<Pack>,
-    /// Every pack of the manifest, this one among them.
-    pub packs: Vec<Pack>,
+    /// What looks at images.
+    pub packs: Packs,
     /// Where images lie that a request only names.
     pub s3: S3,
     /// The region in ARNs.
@@ -113,23 +106,32 @@ impl Service {
     }
 
     fn loadable(&self) -> Loadable<'_> {
-        Loadable { store: &self.store, indexes: &self.indexes, version: &self.pack.face_model_version }
+        Loadable { store: &self.store, indexes: &self.indexes, packs: &self.packs }
     }
 
     /// `arn:aws:rekognition:<region>:<account>:collection/<id>`.
     pub fn collection_arn(&self, account: &AccountId, id: &CollectionId) -> String {
         format!("arn:aws:rekognition:{}:{}:collection/{id}", self.region, account.as_str())
     }
+}
 
-    /// The name of the pack that makes vectors of this version, if the manifest has one.
-    pub fn pack_of(&self, version: &ModelVersion) -> Option<&str> {
-        self.packs.iter().find(|pack| pack.face_model_version == *version).map(|pack| pack.name.as_str())
-    }
+/// A collection, and what makes and compares its vectors.
+struct Comparable {
+    collection: Collection,
+    models: Arc<Models>,
+}
 
+impl Comparable {
     /// The cosine below which nothing reaches the threshold.
     fn min_cosine(&self, threshold: Percent) -> f32 {
+        let similarity = &self.models.pack.embedder.similarity;
         // Similarity 0 stands for every cosine below the curve's first knot.
-        if threshold.get() > 0.0 { self.pack.embedder.similarity.raw(threshold) - ROUNDING } else { f32::NEG_INFINITY }
+        if threshold.get() > 0.0 { similarity.raw(threshold) - ROUNDING } else { f32::NEG_INFINITY }
+    }
+
+    /// How similar two faces with this cosine are.
+    fn similarity(&self, cosine: f32) -> Percent {
+        self.models.pack.embedder.similarity.percent(cosine)
     }
 }
 
@@ -158,19 +160,20 @@ impl Call<'_> {
         self.service.indexes.forget(self.account(), id);
     }
 
-    /// The collection of this name, if its vectors are of the models that this server runs.
-    async fn comparable_collection(&self, id: &CollectionId) -> Result<Collection, Fault> {
+    /// The collection of this name, with the models that made its vectors, which are started if need be.
+    async fn comparable(&self, id: &CollectionId) -> Result<Comparable, Fault> {
         let collection = self.collection(id).await?;
-        let ours = &self.service.pack.face_model_version;
-        if collection.model_version == *ours {
-            Ok(collection)
-        } else {
-            Err(Fault::ModelVersionMismatch {
+        let packs = &self.service.packs;
+        match packs.of(&collection.model_version).await? {
+            Some(models) => Ok(Comparable { collection, models }),
+            None => Err(Fault::NoModels {
+                pack: packs
+                    .all()
+                    .find(|pack| pack.face_model_version == collection.model_version)
+                    .map(|pack| pack.name.clone()),
                 collection: collection.id,
-                pack: self.service.pack_of(&collection.model_version).map(str::to_owned),
-                theirs: collection.model_version,
-                ours: ours.clone(),
-            })
+                version: collection.model_version,
+            }),
         }
     }
 
@@ -186,9 +189,10 @@ impl Call<'_> {
         }
     }
 
-    /// Finds the faces of an image on a worker, with what is asked for about them, and does `work` with them there.
+    /// Finds the faces of an image on a worker of these models, with what is asked for about them, and does `work` with them there.
     async fn with_faces<T: Send + 'static>(
         &self,
+        models: &Models,
         source: Option<ImageSource>,
         wanted: AttributeSet,
         work: impl FnOnce(&mut Pipeline, &[u8], Scene, &Stages) -> Result<T, Fault> + Send + 'static,
@@ -199,7 +203,7 @@ impl Call<'_> {
             let scene = find_faces(pipeline, &image, wanted, &limits, &worker_stages)?;
             work(pipeline, &image, scene, &worker_stages)
         };
-        self.service.workers.run(self.stages, job).await
+        models.workers.run(self.stages, job).await
     }
 }
 

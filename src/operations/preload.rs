@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::domain::{Fault, ModelVersion, Preload};
+use crate::domain::{Fault, Preload};
 use crate::search::Indexes;
 use crate::store::{Collection, Store};
 use crate::task;
+use crate::vision::Packs;
 
 /// How long to wait until what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ impl Preloads {
             if let Preload::Named(id) = name
                 && !collections.iter().any(|collection| name.is_of(&collection.id))
             {
-                tracing::warn!(collection = %id, "there is nothing to preload: no collection of this name and of the server's models");
+                tracing::warn!(collection = %id, "there is nothing to preload: no collection of this name and of one of the server's packs");
             }
         }
         self.waiting.store(collections.len(), Relaxed);
@@ -81,8 +82,8 @@ pub struct Loadable<'a> {
     pub store: &'a Store,
     /// What takes their vectors.
     pub indexes: &'a Indexes,
-    /// Of vectors that the server can compare.
-    pub version: &'a ModelVersion,
+    /// What makes vectors that the server can compare.
+    pub packs: &'a Packs,
 }
 
 impl Loadable<'_> {
@@ -90,7 +91,7 @@ impl Loadable<'_> {
     pub async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
         let mut collections = self.store.snapshot().await?.collections().await?;
         collections.retain(|collection| {
-            collection.model_version == *self.version && wanted.iter().any(|name| name.is_of(&collection.id))
+            self.packs.makes(&collection.model_version) && wanted.iter().any(|name| name.is_of(&collection.id))
         });
         Ok(collections)
     }

@@ -7,10 +7,9 @@ use crate::domain::{
     QualityFilter,
 };
 use crate::search::{Probe, Query};
-use crate::store::Collection;
 use crate::telemetry::Stage;
 
-use super::Call;
+use super::{Call, Comparable};
 
 /// A search by a face that is in the collection.
 pub struct SearchFaces {
@@ -62,18 +61,18 @@ pub struct ImageSearch {
 
 /// Searches by a face of the collection. Fails with [`Fault::FaceNotFound`].
 pub async fn search_faces(call: Call<'_>, request: SearchFaces) -> Result<FaceSearch, Fault> {
-    let collection = call.comparable_collection(&request.collection_id).await?;
+    let comparable = call.comparable(&request.collection_id).await?;
     let matches =
-        matches(call, &collection, Probe::Member(request.face_id), request.threshold, request.max_faces).await?;
-    Ok(FaceSearch { face_id: request.face_id, matches, model_version: collection.model_version })
+        matches(call, &comparable, Probe::Member(request.face_id), request.threshold, request.max_faces).await?;
+    Ok(FaceSearch { face_id: request.face_id, matches, model_version: comparable.collection.model_version })
 }
 
 /// Searches by the largest face of an image; nothing is stored. Fails with [`Fault::NoFaceInImage`].
 pub async fn search_faces_by_image(call: Call<'_>, request: SearchFacesByImage) -> Result<ImageSearch, Fault> {
-    call.comparable_collection(&request.collection_id).await?;
+    let models = call.comparable(&request.collection_id).await?.models;
     let filter = request.quality_filter;
     let probe = call
-        .with_faces(request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
+        .with_faces(&models, request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
             let largest =
                 scene.faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
             let embedding =
@@ -85,39 +84,38 @@ pub async fn search_faces_by_image(call: Call<'_>, request: SearchFacesByImage) 
         })
         .await?;
     // Read anew: what was acknowledged while the image was looked at is found as well.
-    let collection = call.comparable_collection(&request.collection_id).await?;
+    let comparable = call.comparable(&request.collection_id).await?;
     let (detail, embedding) = probe;
-    let matches = matches(call, &collection, Probe::Embedding(embedding), request.threshold, request.max_faces).await?;
+    let matches = matches(call, &comparable, Probe::Embedding(embedding), request.threshold, request.max_faces).await?;
     Ok(ImageSearch {
         bounding_box: detail.bounding_box,
         confidence: detail.confidence,
         matches,
-        model_version: collection.model_version,
+        model_version: comparable.collection.model_version,
     })
 }
 
 async fn matches(
     call: Call<'_>,
-    collection: &Collection,
+    comparable: &Comparable,
     probe: Probe<FaceId>,
     threshold: Percent,
     max_faces: u32,
 ) -> Result<Vec<Match>, Fault> {
-    let similarity = &call.service.pack.embedder.similarity;
-    let query = Query { probe, min_cosine: call.service.min_cosine(threshold), limit: max_faces as usize };
-    let search = call.service.indexes.faces.nearest(collection, query);
+    let query = Query { probe, min_cosine: comparable.min_cosine(threshold), limit: max_faces as usize };
+    let search = call.service.indexes.faces.nearest(&comparable.collection, query);
     let neighbours = call.stages.time_async(Stage::Search, search).await?.ok_or(Fault::FaceNotFound)?;
     let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.id).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let reading = call.service.store.faces(collection, None, Some(&ids), None, ids.len() as i64);
+    let reading = call.service.store.faces(&comparable.collection, None, Some(&ids), None, ids.len() as i64);
     let faces = call.stages.time_async(Stage::Store, reading).await?;
     let mut by_id: HashMap<FaceId, Face> = faces.into_iter().map(|face| (face.face_id, face)).collect();
     // A face that was deleted since the scan has no metadata any more and drops out here.
     let matches = neighbours.iter().filter_map(|neighbour| {
         let face = by_id.remove(&neighbour.id)?;
-        let similarity = similarity.percent(neighbour.cosine);
+        let similarity = comparable.similarity(neighbour.cosine);
         (similarity >= threshold).then_some(Match { similarity, face })
     });
     Ok(matches.collect())

@@ -7,10 +7,10 @@ use crate::domain::{
     User, UserId,
 };
 use crate::search::{Probe, Query};
-use crate::store::{Collection, UserKey};
+use crate::store::UserKey;
 use crate::telemetry::Stage;
 
-use super::{Call, UnindexedFace};
+use super::{Call, Comparable, UnindexedFace};
 
 /// Whom a search for users starts from.
 pub enum UserProbe {
@@ -70,25 +70,25 @@ pub struct UserImageSearch {
 
 /// Searches by a face or a user of the collection. Fails with [`Fault::FaceNotFound`] or [`Fault::UserNotFound`].
 pub async fn search_users(call: Call<'_>, request: SearchUsers) -> Result<UserSearch, Fault> {
-    let collection = call.comparable_collection(&request.collection_id).await?;
+    let comparable = call.comparable(&request.collection_id).await?;
     let started_from = request.probe.ok_or(Fault::InvalidParameters)?;
     let probe = match &started_from {
         UserProbe::Face(id) => {
-            let vector = call.service.indexes.faces.vector(&collection, id).await?;
+            let vector = call.service.indexes.faces.vector(&comparable.collection, id).await?;
             Probe::Embedding(vector.ok_or(Fault::FaceNotFound)?)
         }
-        UserProbe::User(id) => Probe::Member(call.service.store.user(&collection, id).await?),
+        UserProbe::User(id) => Probe::Member(call.service.store.user(&comparable.collection, id).await?),
     };
-    let matches = matches(call, &collection, probe, request.threshold, request.max_users).await?;
-    Ok(UserSearch { probe: started_from, matches, model_version: collection.model_version })
+    let matches = matches(call, &comparable, probe, request.threshold, request.max_users).await?;
+    Ok(UserSearch { probe: started_from, matches, model_version: comparable.collection.model_version })
 }
 
 /// Searches by the largest face of an image; nothing is stored. An image without a usable face matches nobody.
 pub async fn search_users_by_image(call: Call<'_>, request: SearchUsersByImage) -> Result<UserImageSearch, Fault> {
-    call.comparable_collection(&request.collection_id).await?;
+    let models = call.comparable(&request.collection_id).await?.models;
     let filter = request.quality_filter;
     let (probe, unsearched) = call
-        .with_faces(request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
+        .with_faces(&models, request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
             let (mut probe, mut unsearched) = (None, Vec::new());
             for face in scene.faces {
                 let mut reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };
@@ -110,39 +110,38 @@ pub async fn search_users_by_image(call: Call<'_>, request: SearchUsersByImage) 
         })
         .await?;
     // Read anew: what was acknowledged while the image was looked at is found as well.
-    let collection = call.comparable_collection(&request.collection_id).await?;
+    let comparable = call.comparable(&request.collection_id).await?;
     let (searched, matches) = match probe {
         None => (None, Vec::new()),
         Some((detail, embedding)) => {
             let probe = Probe::Embedding(embedding);
-            (Some(detail), matches(call, &collection, probe, request.threshold, request.max_users).await?)
+            (Some(detail), matches(call, &comparable, probe, request.threshold, request.max_users).await?)
         }
     };
-    Ok(UserImageSearch { searched, unsearched, matches, model_version: collection.model_version })
+    Ok(UserImageSearch { searched, unsearched, matches, model_version: comparable.collection.model_version })
 }
 
 async fn matches(
     call: Call<'_>,
-    collection: &Collection,
+    comparable: &Comparable,
     probe: Probe<UserKey>,
     threshold: Percent,
     max_users: u32,
 ) -> Result<Vec<(Percent, User)>, Fault> {
-    let query = Query { probe, min_cosine: call.service.min_cosine(threshold), limit: max_users as usize };
-    let search = call.service.indexes.users.nearest(collection, query);
+    let query = Query { probe, min_cosine: comparable.min_cosine(threshold), limit: max_users as usize };
+    let search = call.service.indexes.users.nearest(&comparable.collection, query);
     // A user without faces has no vector and resembles nobody.
     let neighbours = call.stages.time_async(Stage::Search, search).await?.unwrap_or_default();
     let keys: Vec<UserKey> = neighbours.iter().map(|neighbour| neighbour.id).collect();
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let reading = call.service.store.users(collection, None, Some(&keys), keys.len() as i64);
+    let reading = call.service.store.users(&comparable.collection, None, Some(&keys), keys.len() as i64);
     let mut by_key: HashMap<UserKey, User> = call.stages.time_async(Stage::Store, reading).await?.into_iter().collect();
-    let similarity = &call.service.pack.embedder.similarity;
     // A user that was deleted since the scan drops out here.
     let matches = neighbours.iter().filter_map(|neighbour| {
         let user = by_key.remove(&neighbour.id)?;
-        let similarity = similarity.percent(neighbour.cosine);
+        let similarity = comparable.similarity(neighbour.cosine);
         (similarity >= threshold).then_some((similarity, user))
     });
     Ok(matches.collect())

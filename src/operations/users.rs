@@ -83,14 +83,14 @@ pub async fn associate_faces(
     call: Call<'_>,
     (request, faces, threshold): (UserRequest, Vec<FaceId>, Percent),
 ) -> Result<Association, Fault> {
-    // The threshold is one of this server's models.
-    let collection = call.comparable_collection(&request.collection_id).await?;
+    // The threshold is one of its models.
+    let comparable = call.comparable(&request.collection_id).await?;
     let faces = without_repetitions(faces);
     let token = request.token("AssociateFaces", &[&format!("{faces:?}"), &threshold.get().to_string()]);
-    let gift = Reassignment::Give { min_cosine: call.service.min_cosine(threshold) };
-    let change = call.service.store.reassign_faces(&collection, &request.user_id, faces, gift, token);
+    let gift = Reassignment::Give { min_cosine: comparable.min_cosine(threshold) };
+    let change = call.service.store.reassign_faces(&comparable.collection, &request.user_id, faces, gift, token);
     let outcome = call.stages.time_async(Stage::Store, change).await?;
-    Ok(association(call, request.user_id, outcome))
+    Ok(association(request.user_id, outcome, |cosine| comparable.similarity(cosine)))
 }
 
 /// Takes faces from a user. They stay in the collection.
@@ -103,16 +103,15 @@ pub async fn disassociate_faces(
     let token = request.token("DisassociateFaces", &[&format!("{faces:?}")]);
     let change = call.service.store.reassign_faces(&collection, &request.user_id, faces, Reassignment::Take, token);
     let outcome = call.stages.time_async(Stage::Store, change).await?;
-    Ok(association(call, request.user_id, outcome))
+    Ok(association(request.user_id, outcome, |_| Percent::clamped(0.0)))
 }
 
-fn association(call: Call<'_>, id: UserId, outcome: store::Association) -> Association {
-    let similarity = |(face, cosine)| (face, call.service.pack.embedder.similarity.percent(cosine));
+fn association(id: UserId, outcome: store::Association, similarity: impl Fn(f32) -> Percent) -> Association {
     Association {
         changed: outcome.changed,
         not_found: outcome.not_found,
         of_others: outcome.of_others,
-        unlike: outcome.unlike.into_iter().map(similarity).collect(),
+        unlike: outcome.unlike.into_iter().map(|(face, cosine)| (face, similarity(cosine))).collect(),
         user: User { id, face_count: outcome.face_count },
     }
 }

@@ -14,7 +14,7 @@ use crate::store::{Collection, Store, UserKey};
 use crate::task;
 
 pub use member::Member;
-pub use memory::{Budget, Files, Loading, Place};
+pub use memory::{Budget, Dimensions, Files, Loading, Place};
 use memory::{Galleries, Room};
 use pgvector::Tables;
 pub use pgvector::{Copies, prepare as prepare_pgvector};
@@ -40,12 +40,12 @@ pub struct Indexes {
 }
 
 impl Indexes {
-    /// In this server's memory and its files: vectors of so many dimensions that this store holds. A search waits so long until those of its
-    /// collection are up to date.
-    pub fn in_memory(store: &Store, wait: Duration, place: Place, dimensions: usize) -> Self {
+    /// In this server's memory and its files: vectors of this store, so long as their versions say. A search waits so long until those of
+    /// its collection are up to date.
+    pub fn in_memory(store: &Store, wait: Duration, place: Place, dimensions: Dimensions) -> Self {
         let room = Room::beside(store.pool().most());
         let (faces, users) = (
-            Galleries::new(store.clone(), wait, room.clone(), place.clone(), dimensions),
+            Galleries::new(store.clone(), wait, room.clone(), place.clone(), dimensions.clone()),
             Galleries::new(store.clone(), wait, room, place.clone(), dimensions),
         );
         Self { faces: Index(Way::Memory(faces)), users: Index(Way::Memory(users)), files: place.files }

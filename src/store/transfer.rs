@@ -145,7 +145,7 @@ impl Store {
             Ok(collection)
         } else {
             let (theirs, ours) = (model_version, collection.model_version);
-            Err(Fault::ModelVersionMismatch { collection: id, theirs, pack: None, ours })
+            Err(Fault::ModelVersionMismatch { collection: id, theirs, ours })
         }
     }
 

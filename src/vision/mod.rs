@@ -1,7 +1,8 @@
 //! From the bytes of an image to its faces: pixels and tensors, synchronous, without database or network.
 //!
 //! An image's way: [`Photo::decode`] (header, limits, pixels, orientation) → [`Pipeline::detect`] (boxes, landmarks, aligned
-//! crops, pose, quality) → [`Pipeline::embed`] (vectors). [`Workers`] have a pipeline each.
+//! crops, pose, quality) → [`Pipeline::embed`] (vectors). [`Workers`] have a pipeline each, and
+//! [`Packs`] has workers for each pack in use.
 
 mod affine;
 mod alignment;
@@ -14,6 +15,7 @@ mod lying;
 mod net;
 mod orientation;
 pub mod pack;
+mod packs;
 mod pipeline;
 mod pose;
 mod provider;
@@ -29,6 +31,7 @@ pub use calibration::Calibration;
 pub use decode::{ImageLimits, Photo};
 pub use embedder::Embedding;
 pub use orientation::Orientation;
+pub use packs::{Models, Packs, StartError, Starter};
 pub use pipeline::Pipeline;
 pub use provider::Provider;
 pub use runtime::{Runtime, RuntimeError};

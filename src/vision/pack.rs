@@ -249,8 +249,8 @@ impl Manifest {
     }
 
     /// Reads a pack's weights and checks their digests; the net of traits only when it is wanted.
-    pub fn load(&self, models_dir: &Path, name: Option<&str>, with_traits: bool) -> Result<VerifiedPack, PackError> {
-        let pack = self.pack(name)?.clone();
+    pub fn load(&self, models_dir: &Path, name: &str, with_traits: bool) -> Result<VerifiedPack, PackError> {
+        let pack = self.pack(Some(name))?.clone();
         let read = |file: &str| read_verified(models_dir, self.file(file)?, &pack.name);
         let (detector, embedder) = (read(&pack.detector.file)?, read(&pack.embedder.file)?);
         let spec = &self.attributes;
@@ -265,6 +265,16 @@ impl Manifest {
         Ok(VerifiedPack { pack, detector, embedder, attributes })
     }
 
+    /// The first of a pack's files that is not there. Whether they are the right ones is seen when they are loaded.
+    pub fn missing(&self, models_dir: &Path, pack: &Pack) -> Option<PackError> {
+        let missing = |name: &&str| -> Option<PackError> {
+            let path = models_dir.join(&self.files.get(*name)?.path);
+            let reason = "no such file".to_owned();
+            (!path.is_file()).then(|| PackError::Missing { path, reason, remedy: remedy(models_dir, &pack.name) })
+        };
+        self.files_of(pack).iter().find_map(missing)
+    }
+
     /// The names of the files that a pack loads.
     pub fn files_of<'a>(&'a self, pack: &'a Pack) -> [&'a str; 7] {
         let AttributesSpec { mesh, iris, age_gender, expressions, traits } = &self.attributes;
@@ -275,7 +285,7 @@ impl Manifest {
 /// The bytes of a weights file, if they have the pinned digest.
 pub fn read_verified(models_dir: &Path, file: &File, pack: &str) -> Result<Vec<u8>, PackError> {
     let path = models_dir.join(&file.path);
-    let remedy = format!("python3 {} --pack {pack}", models_dir.join("setup.py").display());
+    let remedy = remedy(models_dir, pack);
     let bytes = fs::read(&path).map_err(|e| PackError::Missing {
         path: path.clone(),
         reason: e.to_string(),
@@ -287,6 +297,11 @@ pub fn read_verified(models_dir: &Path, file: &File, pack: &str) -> Result<Vec<u
     } else {
         Err(PackError::WrongDigest { path, actual, pinned: file.sha256.clone(), remedy })
     }
+}
+
+/// The command that fetches a pack.
+fn remedy(models_dir: &Path, pack: &str) -> String {
+    format!("python3 {} --pack {pack}", models_dir.join("setup.py").display())
 }
 
 fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ModelVersion, D::Error> {

@@ -166,19 +166,21 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
         Fault::CollectionExists(id) => {
             ("ResourceAlreadyExistsException", format!("The collection id: {id} already exists"))
         }
-        Fault::ModelVersionMismatch { collection, theirs, pack, ours } => {
-            let (named, remedy) = match pack {
-                Some(pack) => (format!(" (pack {pack})"), format!("start the server with REKOLLECT_PACK={pack}, or ")),
-                None => <_>::default(),
-            };
+        Fault::NoModels { collection, version, pack } => {
+            let remedy = pack.as_ref().map(|pack| format!("fetch the files of its pack {pack}, or "));
             (
                 INVALID,
                 format!(
-                    "The collection id: {collection} was made with face model {theirs}{named}, and this server runs {ours}: \
-                     {remedy}index the photos into a new collection"
+                    "The collection id: {collection} was made with face model {version}, which this server does not have: {}index the \
+                     photos into a new collection",
+                    remedy.unwrap_or_default()
                 ),
             )
         }
+        Fault::ModelVersionMismatch { collection, theirs, ours } => (
+            INVALID,
+            format!("The collection id: {collection} was made with face model {theirs}, and these faces with {ours}"),
+        ),
         Fault::UserNotFound(id) => ("ResourceNotFoundException", format!("The user id: {id} does not exist")),
         Fault::UserExists(id) => ("ConflictException", format!("The user id: {id} already exists")),
         Fault::TooManyFacesOfUser(id) => (

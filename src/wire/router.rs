@@ -121,7 +121,7 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
         .inspect_err(|fault| tracing::warn!(error = %fault, "the store does not tell its size"));
     let ((gallery_members, gallery_bytes), loading) = (service.indexes.size(), service.indexes.loading());
     let load = Load {
-        images_waiting: service.workers.waiting(),
+        images_waiting: service.packs.waiting(),
         requests_in_progress: front.max_requests - front.requests.available_permits(),
         body_bytes: front.max_bodies - front.body_bytes.available_permits(),
         reply_bytes: front.replies.bytes(),

@@ -251,3 +251,16 @@ def test_many_index_and_search_at_once(both, photo):
 
 def face_ids_of(client, collection):
     return [face["FaceId"] for face in client.list_faces(CollectionId=collection)["Faces"]]
+
+
+def test_collections_of_two_packs_are_searched_side_by_side(database, tmp_path, photo):
+    obama, image = {"Bytes": photo("obama.jpg")}, {"Bytes": photo("obama2.jpg")}
+    for name, pack in [("of-compact", "compact"), ("of-standard", "standard")]:
+        with Server(tmp_path / pack, pack=pack, database_url=database, env=PGVECTOR) as server:
+            server.client.create_collection(CollectionId=name)
+            index(server.client, name, obama["Bytes"])
+    with Server(tmp_path / "both", database_url=database, env=PGVECTOR) as server:
+        for name, version in [("of-compact", "7.1"), ("of-standard", "7.3")]:
+            answer = server.client.search_faces_by_image(CollectionId=name, Image=image)
+            assert len(answer["FaceMatches"]) == 1 and answer["FaceModelVersion"] == version
+            server.client.delete_collection(CollectionId=name)

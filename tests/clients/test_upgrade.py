@@ -127,22 +127,54 @@ def test_a_newer_schema_is_refused_in_clear_words(first_schema):
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
-def test_collections_of_the_default_pack_of_before_wait_for_it(store, tmp_path, databases, photo):
-    """The default was `compact` up to 0.2.0: whoever names no pack and goes on to a later version serves another one."""
+def test_collections_of_another_pack_go_on_beside_those_of_the_default(store, tmp_path, databases, photo):
+    """The default was `compact` up to 0.2.0: whoever names no pack and goes on to a later version serves another one, and the old one too."""
     url = databases.create() if store == "postgres" else None
     obama, image = {"Bytes": photo("obama.jpg")}, {"Bytes": photo("obama2.jpg")}
     with Server(tmp_path, pack="compact", database_url=url) as server:
-        for name in ("people", "others"):
-            server.client.create_collection(CollectionId=name)
-        (record,) = server.client.index_faces(CollectionId="people", Image=obama)["FaceRecords"]
-        face = record["Face"]["FaceId"]
-        server.client.create_user(CollectionId="people", UserId="obama")
-        server.client.associate_faces(CollectionId="people", UserId="obama", FaceIds=[face])
+        face = made_with_compact(server, obama)
+        (alone,) = server.client.search_faces_by_image(CollectionId="people", Image=image)["FaceMatches"]
 
     with Server(tmp_path, pack=None, database_url=url) as server:
+        told = [line for line in server.log.read_text().splitlines() if "collections of another pack" in line]
+        assert len(told) == 1 and 'collections=1 face_model_version="7.1" pack="compact"' in told[0] and "WARN" not in told[0]
+        server.client.create_collection(CollectionId="new")
+        (record,) = server.client.index_faces(CollectionId="new", Image=obama)["FaceRecords"]
+        assert record["Face"]["FaceId"] != face, "vectors of other models have other ids"
+        versions = dict(zip(*map(server.client.list_collections().get, ("CollectionIds", "FaceModelVersions"))))
+        assert versions == {"new": "7.3", "people": "7.1"}
+        (old,) = server.client.search_faces_by_image(CollectionId="people", Image=image)["FaceMatches"]
+        (new,) = server.client.search_faces_by_image(CollectionId="new", Image=image)["FaceMatches"]
+        assert old["Face"]["FaceId"] == face and old["Similarity"] == alone["Similarity"]
+        assert new["Similarity"] != old["Similarity"], "each has the curve of its own pack"
+        (user,) = server.client.search_users_by_image(CollectionId="people", Image=image)["UserMatches"]
+        assert user["User"]["UserId"] == "obama"
+        (record,) = server.client.index_faces(CollectionId="people", Image=image)["FaceRecords"]
+        second = record["Face"]["FaceId"]
+        assert [match["Face"]["FaceId"] for match in server.client.search_faces(CollectionId="people", FaceId=face)["FaceMatches"]] == [second]
+        given = server.client.associate_faces(CollectionId="people", UserId="obama", FaceIds=[second])
+        assert [one["FaceId"] for one in given["AssociatedFaces"]] == [second]
+        log = server.log.read_text()
+        assert log.count("that pack runs now too") == 1
+
+    with Server(tmp_path, pack="compact", database_url=url) as server:
+        faces = {listed["FaceId"] for listed in server.client.list_faces(CollectionId="people")["Faces"]}
+        assert faces == {face, second}
+        assert len(server.client.search_faces_by_image(CollectionId="new", Image=image)["FaceMatches"]) == 1
+
+
+def test_a_pack_whose_files_are_not_there_is_named_and_used_once_they_are(tmp_path, photo):
+    obama, image = {"Bytes": photo("obama.jpg")}, {"Bytes": photo("obama2.jpg")}
+    with Server(tmp_path, pack="compact") as server:
+        face = made_with_compact(server, obama)
+    models = tmp_path / "models"
+    models.mkdir()
+    for entry in MODELS.iterdir():
+        if entry.name != "mobilefacenet.onnx":
+            (models / entry.name).symlink_to(entry)
+    with Server(tmp_path, pack=None, env={"REKOLLECT_MODELS_DIR": str(models)}) as server:
         (warning,) = [line for line in server.log.read_text().splitlines() if "WARN" in line]
-        assert "no pack is named" in warning and "REKOLLECT_PACK" in warning
-        assert 'collections=2 face_model_version="7.1" pack="compact"' in warning
+        assert 'collections=1 face_model_version="7.1" pack="compact"' in warning and "setup.py --pack compact" in warning
         calls = {
             "index_faces": {"Image": image},
             "search_faces": {"FaceId": face},
@@ -155,22 +187,24 @@ def test_collections_of_the_default_pack_of_before_wait_for_it(store, tmp_path, 
             with pytest.raises(server.client.exceptions.InvalidParameterException) as refusal:
                 getattr(server.client, operation)(CollectionId="people", **request)
             assert refusal.value.response["Error"]["Message"] == (
-                "The collection id: people was made with face model 7.1 (pack compact), and this server runs 7.3: "
-                "start the server with REKOLLECT_PACK=compact, or index the photos into a new collection"
+                "The collection id: people was made with face model 7.1, which this server does not have: "
+                "fetch the files of its pack compact, or index the photos into a new collection"
             ), operation
-        assert server.client.list_collections()["FaceModelVersions"] == ["7.1", "7.1"]
         assert [listed["FaceId"] for listed in server.client.list_faces(CollectionId="people")["Faces"]] == [face]
-        server.client.delete_collection(CollectionId="others")
-        server.client.create_collection(CollectionId="new")
-        server.client.index_faces(CollectionId="new", Image=obama)
-        assert len(server.client.search_faces_by_image(CollectionId="new", Image=image)["FaceMatches"]) == 1
-
-    # Now that both kinds are there, neither can be what the operator meant all along.
-    with Server(tmp_path, pack=None, database_url=url) as server:
-        (warning,) = [line for line in server.log.read_text().splitlines() if "WARN" in line]
-        assert "no pack is named" not in warning and 'collections=1 face_model_version="7.1" pack="compact"' in warning
-
-    with Server(tmp_path, pack="compact", database_url=url) as server:
+        (models / "mobilefacenet.onnx").write_bytes(b"half of it")
+        with pytest.raises(server.client.exceptions.InvalidParameterException):
+            server.client.search_faces(CollectionId="people", FaceId=face)
+        (models / "mobilefacenet.onnx").unlink()
+        (models / "mobilefacenet.onnx").symlink_to(MODELS / "mobilefacenet.onnx")
         (match,) = server.client.search_faces_by_image(CollectionId="people", Image=image)["FaceMatches"]
         assert match["Face"]["FaceId"] == face
-        assert [user["User"]["UserId"] for user in server.client.search_users_by_image(CollectionId="people", Image=image)["UserMatches"]] == ["obama"]
+
+
+def made_with_compact(server, image):
+    """A face of a user, in a collection that the pack `compact` made."""
+    server.client.create_collection(CollectionId="people")
+    (record,) = server.client.index_faces(CollectionId="people", Image=image)["FaceRecords"]
+    face = record["Face"]["FaceId"]
+    server.client.create_user(CollectionId="people", UserId="obama")
+    server.client.associate_faces(CollectionId="people", UserId="obama", FaceIds=[face])
+    return face

@@ -153,7 +153,7 @@ fn vectors_of_other_models_are_refused_and_never_compared() {
         assert_eq!(code, "InvalidParameterException", "{operation}");
         assert_eq!(
             text,
-            "The collection id: people was made with face model 7.3, and this server runs 8.0: index the photos into a new collection"
+            "The collection id: people was made with face model 7.3, which this server does not have: index the photos into a new collection"
         );
     }
     // Listing and deleting compare nothing.

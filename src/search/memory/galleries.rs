@@ -15,7 +15,7 @@ use super::budget::{Budget, Share};
 use super::files::{Files, GalleryFiles};
 use super::gallery::Gallery;
 use super::progress::{Loading, Progress, Room};
-use crate::domain::{AccountId, CollectionId, Fault};
+use crate::domain::{AccountId, CollectionId, Fault, ModelVersion};
 use crate::store::{Collection, Store};
 use crate::task::{self, lock};
 
@@ -30,9 +30,11 @@ pub struct Galleries<Id> {
     pub(super) room: Arc<Room>,
     budget: Arc<Budget>,
     files: Option<Arc<Files>>,
-    /// The length of their vectors.
-    pub(super) dimensions: usize,
+    pub(super) dimensions: Dimensions,
 }
+
+/// How long the vectors of each model version are.
+pub type Dimensions = Arc<HashMap<ModelVersion, usize>>;
 
 /// Where galleries may be, and how much of them.
 #[derive(Clone)]
@@ -76,7 +78,7 @@ type Reply<Id> = oneshot::Sender<Result<Answer<Id>, Fault>>;
 
 impl<Id: Member> Galleries<Id> {
     /// None yet.
-    pub fn new(store: Store, wait: Duration, room: Arc<Room>, place: Place, dimensions: usize) -> Self {
+    pub fn new(store: Store, wait: Duration, room: Arc<Room>, place: Place, dimensions: Dimensions) -> Self {
         Self { by_name: Arc::default(), store, wait, room, budget: place.budget, files: place.files, dimensions }
     }
 
@@ -271,7 +273,7 @@ mod tests {
         let place = StorePlace { data_dir: folder.path().to_owned(), database_url: None };
         let second = Duration::from_secs(1);
         let store = Store::open(&place, Limits { connections: 1, wait: second, statement: second }).await.unwrap();
-        let galleries = Galleries::<FaceId>::new(store, second, Room::beside(1), Place::memory(), 16);
+        let galleries = Galleries::<FaceId>::new(store, second, Room::beside(1), Place::memory(), Arc::default());
         let old = galleries.entry(&collection(1)).unwrap();
         let new = galleries.entry(&collection(2)).unwrap();
         assert!(old.gone.is_cancelled());

@@ -81,7 +81,7 @@ impl<Id: Member> Galleries<Id> {
             collection: collection.clone(),
             store: self.store.clone(),
             room: self.room.clone(),
-            dimensions: self.dimensions,
+            dimensions: self.dimensions.get(&collection.model_version).copied().unwrap_or_default(),
         }
     }
 }

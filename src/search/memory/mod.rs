@@ -15,7 +15,7 @@ mod slots;
 
 pub use budget::Budget;
 pub use files::Files;
-pub use galleries::{Galleries, Place};
+pub use galleries::{Dimensions, Galleries, Place};
 pub use progress::{Loading, Room};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What pgvector needs to be there: a new enough extension, the tables, and an index for the vectors' length.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -46,19 +47,19 @@ pub enum Unfit {
 #[derive(Clone)]
 pub struct Copies(pub Arc<Semaphore>);
 
-/// Makes the tables and, for vectors of this length, the indexes; done by every server at its start. Gives the permits of all copies that
+/// Makes the tables and, for vectors of these lengths, the indexes; done by every server at its start. Gives the permits of all copies that
 /// the server makes at once.
-pub async fn prepare(store: &Store, dimensions: usize) -> Result<Copies, Unfit> {
+pub async fn prepare(store: &Store, lengths: &BTreeSet<usize>) -> Result<Copies, Unfit> {
     let connections = store.pool().most();
     if connections < 2 {
         return Err(Unfit::OneConnection);
     }
-    make_tables(store, dimensions).await?;
+    make_tables(store, lengths).await?;
     // Half of the connections are for everything else, if that leaves enough for one copy.
     Ok(Copies(Arc::new(Semaphore::new((connections / 4).clamp(1, COPIES) as usize))))
 }
 
-async fn make_tables(store: &Store, dimensions: usize) -> Result<(), Unfit> {
+async fn make_tables(store: &Store, lengths: &BTreeSet<usize>) -> Result<(), Unfit> {
     const CONTEXT: &str = "preparing the tables of pgvector";
     let mut transaction = store.pool().begin_long().await.map_err(Fault::internal(CONTEXT))?;
     let locking = sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)").bind(SCHEMA_LOCK);
@@ -74,12 +75,14 @@ async fn make_tables(store: &Store, dimensions: usize) -> Result<(), Unfit> {
         _ => {}
     }
     let mut statements = SCHEMA.to_owned();
-    for table in ["face_vectors", "user_vectors"] {
-        let _ = write!(
-            statements,
-            "CREATE INDEX IF NOT EXISTS {table}_{dimensions} ON {table} USING hnsw ((embedding::halfvec({dimensions})) halfvec_ip_ops) \
-             WHERE vector_dims(embedding) = {dimensions};"
-        );
+    for dimensions in lengths {
+        for table in ["face_vectors", "user_vectors"] {
+            let _ = write!(
+                statements,
+                "CREATE INDEX IF NOT EXISTS {table}_{dimensions} ON {table} USING hnsw ((embedding::halfvec({dimensions})) halfvec_ip_ops) \
+                 WHERE vector_dims(embedding) = {dimensions};"
+            );
+        }
     }
     transaction.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.map_err(Fault::internal(CONTEXT))?;
     Ok(transaction.commit().await.map_err(Fault::internal(CONTEXT))?)

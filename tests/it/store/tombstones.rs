@@ -1,5 +1,7 @@
 //! What galleries learn of deletions, and for how long.
 
+use std::sync::Arc;
+
 use rekollect::domain::Fault;
 use rekollect::search::{Index, Indexes, Member, Place, Probe, Query};
 use rekollect::store::Reassignment;
@@ -28,7 +30,7 @@ async fn delete(store: &Opened, collection: &Collection, numbers: std::ops::Rang
 
 /// What finds faces and users of vectors with two numbers.
 fn indexes(store: &Store) -> Indexes {
-    Indexes::in_memory(store, Duration::from_secs(30), Place::memory(), 2)
+    Indexes::in_memory(store, Duration::from_secs(30), Place::memory(), Arc::default())
 }
 
 /// Everything that a gallery has.
