@@ -290,6 +290,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         indexes,
         preloads: Preloads::default(),
         packs,
+        grouping: Semaphore::new(1),
         s3,
         region: settings.region.clone(),
         image_limits: settings.image_limits(),

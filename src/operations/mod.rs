@@ -5,6 +5,7 @@ mod collections;
 mod compare_faces;
 mod detect_faces;
 mod faces;
+mod group_faces;
 mod index_faces;
 mod page;
 mod preload;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::access::{Principal, authorize_reading};
 use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, Operation, Percent, Preload};
@@ -32,6 +34,7 @@ pub use collections::{
 pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
 pub use detect_faces::{DetectedFaces, detect_faces};
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
+pub use group_faces::{FaceGroup, FaceGroups, GroupFaces, group_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
@@ -60,6 +63,8 @@ pub struct Service {
     pub preloads: Preloads,
     /// What looks at images.
     pub packs: Packs,
+    /// Grouping a collection's faces keeps the cores busy for long: one call at a time does.
+    pub grouping: Semaphore,
     /// Where images lie that a request only names.
     pub s3: S3,
     /// The region in ARNs.

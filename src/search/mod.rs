@@ -1,6 +1,7 @@
 //! Nearest faces and users: by an exact scan of vectors in memory, or by pgvector. The store is the truth; what is searched is a copy of
 //! its vectors, and catches up before every search, so that a search sees whatever any server on the same database acknowledged before it.
 
+mod groups;
 mod member;
 mod memory;
 mod pgvector;
@@ -13,6 +14,7 @@ use crate::domain::{AccountId, CollectionId, FaceId, Fault};
 use crate::store::{Collection, Store, UserKey};
 use crate::task;
 
+pub use groups::Graph;
 pub use member::Member;
 pub use memory::{Budget, Dimensions, Files, Loading, Place};
 use memory::{Galleries, Room};

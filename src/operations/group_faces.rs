@@ -1,0 +1,136 @@
+//! GroupFaces: a collection's faces, put together by who resembles whom. Nothing is stored.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion, Percent, cosine};
+use crate::search::{Graph, Probe, Query};
+use crate::task;
+use crate::telemetry::Stage;
+
+use super::{Call, Comparable};
+
+/// Faces that are grouped in one call, at most.
+const MOST_FACES: u32 = 200_000;
+/// Of a face's neighbours that reach the threshold, so many of the nearest count.
+const NEIGHBOURS: usize = 64;
+/// Questions that are asked at once, and so share a scan.
+const AT_ONCE: usize = 64;
+/// Faces that are read from the store at once.
+const PAGE: i64 = 4096;
+
+/// A request to group faces.
+pub struct GroupFaces {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// Faces this similar may belong together.
+    pub threshold: Percent,
+    /// Groups have at least so many faces.
+    pub min_faces: u32,
+    /// Whether faces that belong to a user are left out.
+    pub unassigned_only: bool,
+}
+
+/// Faces, grouped.
+pub struct FaceGroups {
+    /// From larger to smaller.
+    pub groups: Vec<FaceGroup>,
+    /// The faces that are in no group, in ascending order of their ids.
+    pub ungrouped: Vec<Face>,
+    /// The models that made the collection's vectors.
+    pub model_version: ModelVersion,
+}
+
+/// Faces that are likely one person's.
+pub struct FaceGroup {
+    /// How similar two of its faces are on average, by their cosines.
+    pub confidence: Percent,
+    /// Each with its average similarity to the others, the most typical first.
+    pub faces: Vec<(Percent, Face)>,
+}
+
+/// Groups a collection's faces. Fails with [`Fault::QuotaExceeded`] where there are more than [`MOST_FACES`], and with
+/// [`Fault::Overloaded`] while another call does so.
+pub async fn group_faces(call: Call<'_>, request: GroupFaces) -> Result<FaceGroups, Fault> {
+    let _turn = call.service.grouping.try_acquire().map_err(|_| Fault::Overloaded("other faces are being grouped"))?;
+    let comparable = call.comparable(&request.collection_id).await?;
+    let faces = faces(call, &comparable, request.unassigned_only).await?;
+    let searching = neighbours(call, &comparable, &faces, request.threshold);
+    let neighbours = call.stages.time_async(Stage::Search, searching).await?;
+    let groups = task::on_a_thread("grouping faces", move || Graph::of(neighbours).groups()).await?;
+
+    let least = request.min_faces as usize;
+    let (large, small): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.len() >= least);
+    let mut faces: Vec<Option<Face>> = faces.into_iter().map(Some).collect();
+    let mut taken = |nodes: Vec<u32>| nodes.into_iter().filter_map(|node| faces[node as usize].take()).collect();
+    let mut found = Vec::with_capacity(large.len());
+    for group in large {
+        found.push(described(call, &comparable, taken(group)).await?);
+    }
+    let mut ungrouped: Vec<Face> = small.into_iter().flat_map(&mut taken).collect();
+    ungrouped.sort_unstable_by_key(|face| face.face_id);
+    Ok(FaceGroups { groups: found, ungrouped, model_version: comparable.collection.model_version })
+}
+
+/// The faces to group, in ascending order of their ids.
+async fn faces(call: Call<'_>, comparable: &Comparable, unassigned_only: bool) -> Result<Vec<Face>, Fault> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let reading = call.service.store.faces(&comparable.collection, after, None, None, PAGE);
+        let page = call.stages.time_async(Stage::Store, reading).await?;
+        let is_last = (page.len() as i64) < PAGE;
+        after = page.last().map(|face| face.face_id);
+        all.extend(page.into_iter().filter(|face| !unassigned_only || face.user_id.is_none()));
+        if all.len() > MOST_FACES as usize {
+            return Err(Fault::QuotaExceeded("faces to group in one call", MOST_FACES));
+        }
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+/// For each of these faces the others of them that resemble it, by their places, with the cosines as weights.
+async fn neighbours(
+    call: Call<'_>,
+    comparable: &Comparable,
+    faces: &[Face],
+    threshold: Percent,
+) -> Result<Vec<Vec<(u32, f32)>>, Fault> {
+    let places: HashMap<FaceId, u32> = faces.iter().map(|face| face.face_id).zip(0..).collect();
+    // Weights are to be above zero.
+    let min_cosine = comparable.min_cosine(threshold).max(f32::MIN_POSITIVE);
+    let ask = async |face: &Face| {
+        let query = Query { probe: Probe::Member(face.face_id), min_cosine, limit: NEIGHBOURS };
+        let found = call.service.indexes.faces.nearest(&comparable.collection, query).await?;
+        // A face that was deleted meanwhile resembles nobody.
+        let known = found.unwrap_or_default().into_iter();
+        Ok(known.filter_map(|other| Some((*places.get(&other.id)?, other.cosine))).collect())
+    };
+    stream::iter(faces).map(ask).buffered(AT_ONCE).try_collect().await
+}
+
+/// How well faces fit together. The average cosine of a face to the others follows from the sum of all, and so does that of all pairs.
+async fn described(call: Call<'_>, comparable: &Comparable, faces: Vec<Face>) -> Result<FaceGroup, Fault> {
+    let mut vectors = Vec::with_capacity(faces.len());
+    for face in faces {
+        if let Some(vector) = call.service.indexes.faces.vector(&comparable.collection, &face.face_id).await? {
+            vectors.push((face, vector));
+        }
+    }
+    let mut sum = vec![0.0f64; vectors.first().map_or(0, |(_, vector)| vector.len())];
+    for (_, vector) in &vectors {
+        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    let others = vectors.len().saturating_sub(1).max(1) as f64;
+    let to_others = |vector: &[f32]| {
+        let to_all: f64 = sum.iter().zip(vector).map(|(sum, value)| sum * f64::from(*value)).sum();
+        (to_all - cosine(vector, vector)) / others
+    };
+    let mut faces: Vec<(f64, Face)> = vectors.into_iter().map(|(face, vector)| (to_others(&vector), face)).collect();
+    faces.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.face_id.cmp(&b.1.face_id)));
+    let mean = faces.iter().map(|(cosine, _)| cosine).sum::<f64>() / faces.len().max(1) as f64;
+    let faces = faces.into_iter().map(|(cosine, face)| (comparable.similarity(cosine as f32), face)).collect();
+    Ok(FaceGroup { confidence: comparable.similarity(mean as f32), faces })
+}
