@@ -44,6 +44,8 @@ pub enum Command {
     Export(ExportSettings),
     /// Read what `export` wrote into a store. What the store has already stays as it is.
     Import(ImportSettings),
+    /// Encrypt every vector in the database with the first of the keys, or bring it under that key.
+    Encrypt(EncryptSettings),
     /// Print the completions of a shell.
     Completions {
         /// Whose.
@@ -82,6 +84,12 @@ pub struct StoreSettings {
     /// A Postgres to keep everything in: `postgres://user:password@host/database`, with the password percent-encoded. The default is a SQLite file in the data folder.
     #[arg(long, env = "DATABASE_URL", help_heading = heading::STORAGE, hide_env_values = true)]
     pub database_url: Option<String>,
+    /// File of keys that encrypt the vectors in the database: 32 bytes at random in base64, one key a line. The first encrypts, the others only open what was encrypted with them. The default is to encrypt nothing.
+    #[arg(long, env = "REKOLLECT_VECTOR_KEYS", help_heading = heading::STORAGE)]
+    pub vector_keys: Option<PathBuf>,
+    /// The same keys themselves, for those who keep secrets in the environment.
+    #[arg(long, env = "REKOLLECT_VECTOR_KEY", help_heading = heading::STORAGE, hide_env_values = true, conflicts_with = "vector_keys")]
+    pub vector_key: Option<SecretString>,
 }
 
 /// What `rekollect export` writes.
@@ -106,6 +114,18 @@ pub struct ImportSettings {
     /// File to read, or `-` for standard input. A file is checked as a whole before any of it is stored.
     pub file: PathBuf,
     /// Into where.
+    #[command(flatten)]
+    pub store: StoreSettings,
+}
+
+/// What `rekollect encrypt` does.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  openssl rand -base64 32 > vector.keys\n  rekollect encrypt --vector-keys vector.keys --data-dir ./data")]
+pub struct EncryptSettings {
+    /// Decrypt every vector instead, so that no key is needed any more.
+    #[arg(long)]
+    pub decrypt: bool,
+    /// Where the vectors are.
     #[command(flatten)]
     pub store: StoreSettings,
 }

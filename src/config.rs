@@ -1,5 +1,7 @@
 //! From the command line's plain values to what each room takes.
 
+use secrecy::SecretString;
+
 use crate::access::{Access, Keyring, Principal, Rates};
 #[cfg(feature = "s3")]
 use crate::cli::DEFAULT_REGION;
@@ -9,7 +11,7 @@ use crate::operations::Quotas;
 use crate::sources::{Folder, S3};
 #[cfg(feature = "s3")]
 use crate::sources::{S3Server, S3ServerSettings};
-use crate::store::{Limits, StorePlace};
+use crate::store::{Limits, StorePlace, Vault};
 use crate::telemetry::metrics::resident_bytes;
 use crate::vision::ImageLimits;
 
@@ -17,9 +19,25 @@ use crate::vision::ImageLimits;
 const BYTES_A_PIXEL: u64 = 11;
 
 impl StoreSettings {
-    /// Where the store is.
-    pub fn place(&self) -> StorePlace {
-        StorePlace { data_dir: self.data_dir.clone(), database_url: self.database_url.clone() }
+    /// Where the store is, and the keys of its vectors. Fails when these cannot be read.
+    pub fn place(&self) -> Result<StorePlace, String> {
+        let (data_dir, database_url) = (self.data_dir.clone(), self.database_url.clone());
+        Ok(StorePlace { data_dir, database_url, vault: self.vault()? })
+    }
+
+    fn vault(&self) -> Result<Vault, String> {
+        let (text, place) = match (&self.vector_keys, &self.vector_key) {
+            (Some(file), _) => {
+                let text = std::fs::read_to_string(file).map(SecretString::from);
+                let text = text.map_err(|error| format!("cannot read the keys of vectors {}: {error}", file.display()))?;
+                (text, file.display().to_string())
+            }
+            (None, Some(text)) => (text.clone(), "REKOLLECT_VECTOR_KEY".to_owned()),
+            (None, None) => return Ok(Vault::default()),
+        };
+        let vault = Vault::of(&text).map_err(|error| format!("cannot read the keys of vectors in {place}: {error}"))?;
+        // Somebody means to encrypt.
+        vault.key().is_some().then_some(vault).ok_or_else(|| format!("{place} has no key of vectors"))
     }
 }
 

@@ -9,8 +9,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use rekollect::cli::{Cli, Command, ExportSettings, ImportSettings, ModelsSettings};
-use rekollect::store::{Limits, Store};
+use indicatif::{ProgressBar, ProgressStyle};
+use rekollect::cli::{
+    Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings,
+};
+use rekollect::store::{Limits, Rewritten, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::vision::{Provider, Runtime};
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         }),
         Command::Export(settings) => in_runtime(export(settings)),
         Command::Import(settings) => in_runtime(import(settings)),
+        Command::Encrypt(settings) => in_runtime(encrypt(settings)),
         Command::Models(settings) => without_reports().and_then(|()| models(&settings)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rekollect", &mut std::io::stdout());
@@ -83,10 +87,7 @@ const LIMITS: Limits = Limits { connections: 2, wait: Duration::from_secs(30), s
 const STANDARD: &str = "-";
 
 async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
-    if !Store::is_there(&settings.store.place()) {
-        return Err(format!("there is no store in {}", settings.store.data_dir.display()).into());
-    }
-    let store = Store::open(&settings.store.place(), LIMITS).await?;
+    let store = open_store(&settings.store).await?;
     let choice = Choice { account: settings.account, collections: settings.collections };
     let totals = if settings.file == Path::new(STANDARD) {
         transfer::export_to_writer(&store, &choice, std::io::stdout()).await?
@@ -98,7 +99,7 @@ async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
 }
 
 async fn import(settings: ImportSettings) -> Result<(), Box<dyn Error>> {
-    let store = Store::open(&settings.store.place(), LIMITS).await?;
+    let store = Store::open(&settings.store.place()?, LIMITS).await?;
     let imported = if settings.file == Path::new(STANDARD) {
         transfer::import_stream(&store, std::io::stdin().lock()).await?
     } else {
@@ -107,6 +108,30 @@ async fn import(settings: ImportSettings) -> Result<(), Box<dyn Error>> {
     let Imported { totals, new_faces } = imported;
     eprintln!("rekollect: imported {totals} into {}: {new_faces} faces are new there", store.place());
     Ok(())
+}
+
+async fn encrypt(EncryptSettings { decrypt, store }: EncryptSettings) -> Result<(), Box<dyn Error>> {
+    let place = store.place()?;
+    let Some(key) = place.vault.key() else {
+        return Err("no keys are given: name their file with --vector-keys (REKOLLECT_VECTOR_KEYS)".into());
+    };
+    let store = open_store(&store).await?;
+    let bar = ProgressBar::new_spinner().with_message("vectors rewritten");
+    bar.set_style(ProgressStyle::with_template("{pos} {msg}, {per_sec}")?);
+    let Rewritten { faces, users } = store.rewrite_vectors(decrypt, |count| bar.set_position(count)).await?;
+    bar.finish_and_clear();
+    let now = if decrypt { "lie open".to_owned() } else { format!("are encrypted with key {key}") };
+    eprintln!("rekollect: all vectors in {} {now}: {faces} of faces and {users} of users were rewritten", store.place());
+    Ok(())
+}
+
+/// Opens a store that is there.
+async fn open_store(settings: &StoreSettings) -> Result<Store, Box<dyn Error>> {
+    let place = settings.place()?;
+    if !Store::is_there(&place) {
+        return Err(format!("there is no store in {}", settings.data_dir.display()).into());
+    }
+    Ok(Store::open(&place, LIMITS).await?)
 }
 
 /// Prints the manual: the program's page, then those of its subcommands.

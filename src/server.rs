@@ -66,6 +66,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         pack = front.service.packs.ours().pack.name,
         face_model_version = front.service.packs.ours().pack.face_model_version.as_str(),
         store = front.service.store.place(),
+        vector_key = front.service.store.key().map(tracing::field::display),
         workers,
         start_ms = started.elapsed().as_millis() as u64,
         "serving"
@@ -254,14 +255,26 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         let starter = Starter { manifest, models_dir, runtime, with_traits, estimates_orientation, workers, queue };
         Ok(Packs::start(starter, pack_name.as_deref())?)
     });
-    let store = Store::open(&settings.store.place(), settings.database_limits()).await?;
+    let place = settings.store.place()?;
+    if place.vault.key().is_some() && settings.search == SearchSetting::Pgvector {
+        return Err("--search pgvector keeps vectors where Postgres can read them, and --vector-keys is to prevent that: leave one of them out".into());
+    }
+    let store = Store::open(&place, settings.database_limits()).await?;
     let tokens = TokenKey::new(&store.secret("pagination tokens").await?);
     let packs = loading.await?.map_err(|e| e as Box<dyn Error>)?;
     let lengths = || packs.all().map(|pack| (pack.face_model_version.clone(), pack.embedder.dimensions));
     let wait = settings.gallery_wait;
     let indexes = match settings.search {
         SearchSetting::Memory => {
+            // A file that is mapped cannot be encrypted: there is none where vectors are, and those of before go.
             let files = Files::open(&settings.store.data_dir, settings.store.gallery_files);
+            let files = match (files, place.vault.key()) {
+                (Some(files), Some(_)) => {
+                    files.keep(&HashSet::new());
+                    None
+                }
+                (files, _) => files,
+            };
             if let Some(files) = &files {
                 let mut collections = store.snapshot().await?.collections().await?;
                 // Nothing loads those of unknown models, and so nothing would keep them clean.

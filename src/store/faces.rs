@@ -10,8 +10,9 @@ use crate::domain::{Face, FaceId, Fault, IndexedFace, UserId};
 
 use super::change::{finish_change, to_the_end};
 use super::connections::Transaction;
+use super::vault::{Owner, Vault};
 use super::rows::{
-    FACE_COLUMNS, FACES_AT_ONCE, about_faces, bytes_of, decode_error, face_id_of, face_of, placeholders, vector_of,
+    FACE_COLUMNS, FACES_AT_ONCE, about_faces, decode_error, face_id_of, face_of, placeholders, vector_of,
 };
 use super::tombstones::{forget_faces, leave_faces};
 use super::{Collection, Store, UserKey};
@@ -43,7 +44,7 @@ impl Store {
             let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let rows: Vec<_> = faces.iter().map(|face| (face, None)).collect();
-            let added = insert_faces_of(&mut transaction, &collection, &rows, revision)
+            let added = insert_faces_of(&mut transaction, &store.vault, &collection, &rows, revision)
                 .await
                 .map_err(Fault::internal(CONTEXT))?;
             finish_change(transaction, &collection, added.len() as i64, quota, CONTEXT).await
@@ -111,17 +112,25 @@ impl Store {
         collection: &Collection,
         revision: i64,
     ) -> impl Stream<Item = Result<(FaceId, Vec<f32>), Fault>> + Send + '_ {
+        let key = collection.key;
         sqlx::query("SELECT face_id, embedding FROM faces WHERE collection_id = $1 AND revision > $2")
-            .bind(collection.key)
+            .bind(key)
             .bind(revision)
             .fetch(&self.pool)
-            .map(|row| row.and_then(|row| vector_of(&row)).map_err(Fault::internal("loading vectors")))
+            .map(move |row| {
+                let vector = |row: AnyRow| {
+                    let face = face_id_of(&row, 0)?;
+                    Ok((face, vector_of(&self.vault, Owner::Face(key, face), &row, 1)?))
+                };
+                row.and_then(vector).map_err(Fault::internal("loading vectors"))
+            })
     }
 }
 
 /// Adds those of these faces that the collection does not have, each with its user; the ids of those.
 pub(super) async fn insert_faces_of(
     transaction: &mut Transaction,
+    vault: &Vault,
     collection: &Collection,
     faces: &[(&IndexedFace, Option<UserKey>)],
     revision: i64,
@@ -150,7 +159,7 @@ pub(super) async fn insert_faces_of(
                     .bind(f64::from(stored.bounding_box.width))
                     .bind(f64::from(stored.bounding_box.height))
                     .bind(f64::from(stored.confidence.get()))
-                    .bind(bytes_of(embedding))
+                    .bind(vault.seal(Owner::Face(collection.key, stored.face_id), embedding))
                     .bind(revision)
                     .bind(user.map(|key| key.0))
             },

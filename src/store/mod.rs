@@ -10,6 +10,7 @@
 mod change;
 mod collections;
 mod connections;
+mod encryption;
 mod faces;
 mod marks;
 mod place;
@@ -19,6 +20,7 @@ mod tokens;
 mod tombstones;
 mod transfer;
 mod users;
+mod vault;
 
 use std::sync::Arc;
 
@@ -31,11 +33,13 @@ use connections::Connections;
 pub use change::or_unavailable;
 pub use collections::After;
 pub use connections::Transaction;
+pub use encryption::{Rewritten, WrongKeys};
 pub use faces::Deletion;
 pub use place::{Limits, OpenError, StorePlace};
 pub use tokens::Token;
 pub use transfer::{Founding, Snapshot};
 pub use users::{Association, Reassignment};
+pub use vault::{KeyId, NoKey, Unreadable, Vault};
 
 /// The store of one server; clones share its connections.
 #[derive(Clone)]
@@ -44,6 +48,8 @@ pub struct Store {
     /// SQLite has one writer: here the others queue in order instead of polling for the file's lock.
     writers: Arc<Semaphore>,
     place: String,
+    /// The keys of its vectors.
+    vault: Vault,
 }
 
 /// A collection as the store knows it at one moment.

@@ -15,6 +15,8 @@ use uuid::Uuid;
 use crate::domain::{Fault, Stored};
 
 use super::Store;
+use super::encryption::WrongKeys;
+use super::vault::{KeyId, Vault};
 use super::change::to_the_end;
 use super::connections::{Connections, settings_of, timed_out};
 
@@ -65,6 +67,8 @@ pub struct StorePlace {
     pub data_dir: PathBuf,
     /// A Postgres to keep everything in, instead of the file.
     pub database_url: Option<String>,
+    /// The keys of its vectors.
+    pub vault: Vault,
 }
 
 /// The store cannot be opened.
@@ -94,6 +98,12 @@ pub enum OpenError {
     /// The schema cannot be brought up to date.
     #[error("cannot bring the database's schema up to date: {0}")]
     Migrate(MigrateError),
+    /// The keys are not those of the database, or there are none.
+    #[error(transparent)]
+    Keys(#[from] WrongKeys),
+    /// What it holds cannot be read.
+    #[error(transparent)]
+    Read(#[from] Fault),
     /// A later version of this program has worked on the database.
     #[error(
         "the database has step {0} of the schema, which this version does not know: a newer rekollect has used it; run that one, or restore a backup from before"
@@ -113,6 +123,13 @@ impl From<MigrateError> for OpenError {
 impl Store {
     /// Opens the Postgres that is named, or else the SQLite file of the data folder, and brings its schema up to date.
     pub async fn open(place: &StorePlace, limits: Limits) -> Result<Self, OpenError> {
+        let store = Self::connected(place, limits).await?;
+        store.check_keys().await?;
+        Ok(store)
+    }
+
+    async fn connected(place: &StorePlace, limits: Limits) -> Result<Self, OpenError> {
+        let vault = place.vault.clone();
         sqlx::any::install_default_drivers();
         let Limits { connections, wait, statement } = limits;
         let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(wait);
@@ -133,7 +150,7 @@ impl Store {
                     Box::pin(async move { connection.execute(settings).await.map(drop) })
                 });
                 let pool = Connections::new(options.connect(url).await.map_err(fail)?, wait, Some(statement));
-                Ok(Self { pool, writers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), place })
+                Ok(Self { pool, writers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), place, vault })
             }
             Some(_) => Err(OpenError::UnknownUrl),
             None => {
@@ -151,7 +168,7 @@ impl Store {
                     Box::pin(async move { connection.execute(settings).await.map(drop) })
                 });
                 let pool = Connections::new(options.connect(&url).await.map_err(fail)?, wait, None);
-                Ok(Self { pool, writers: Arc::new(Semaphore::new(1)), place })
+                Ok(Self { pool, writers: Arc::new(Semaphore::new(1)), place, vault })
             }
         }
     }
@@ -164,6 +181,11 @@ impl Store {
     /// Where the store is, without a password: for the log.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The key that encrypts vectors, unless they lie open.
+    pub fn key(&self) -> Option<KeyId> {
+        self.vault.key()
     }
 
     /// The connections, for the search inside Postgres.

@@ -11,6 +11,7 @@ use crate::domain::{
     TagValue, UserId,
 };
 
+use super::vault::{Owner, Vault};
 use super::Collection;
 
 /// What [`collection_of`] reads.
@@ -42,14 +43,6 @@ pub(super) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-pub(super) fn bytes_of(embedding: &[f32]) -> Vec<u8> {
-    embedding.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-pub(super) fn floats_of(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
-}
-
 pub(super) fn decode_error(what: impl std::fmt::Debug) -> sqlx::Error {
     sqlx::Error::Decode(format!("the database holds an invalid value: {what:?}").into())
 }
@@ -68,8 +61,9 @@ pub(super) fn tag_of(row: &AnyRow) -> sqlx::Result<(TagKey, TagValue)> {
     Ok((key, TagValue::try_from(row.try_get::<String, _>(1)?).map_err(decode_error)?))
 }
 
-pub(super) fn vector_of(row: &AnyRow) -> sqlx::Result<(FaceId, Vec<f32>)> {
-    Ok((face_id_of(row, 0)?, floats_of(row.try_get(1)?)))
+/// The vector in a row of its owner.
+pub(super) fn vector_of(vault: &Vault, owner: Owner, row: &AnyRow, column: usize) -> sqlx::Result<Vec<f32>> {
+    vault.open(owner, row.try_get(column)?).map_err(|unreadable| decode_error(format_args!("a vector: {unreadable}")))
 }
 
 pub(super) fn collection_of(account: &AccountId, row: &AnyRow) -> sqlx::Result<Collection> {

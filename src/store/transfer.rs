@@ -15,15 +15,17 @@ use super::collections::count_collections;
 use super::connections::Transaction;
 use super::faces::insert_faces_of;
 use super::rows::{
-    COLLECTION_COLUMNS, FACE_COLUMNS, collection_of, decode_error, face_of, floats_of, placeholders, tag_of, user_name,
+    COLLECTION_COLUMNS, FACE_COLUMNS, collection_of, decode_error, face_of, placeholders, tag_of, user_name, vector_of,
 };
 use super::tags::put_tags;
 use super::users::{count_users, refresh};
+use super::vault::{Owner, Vault, dimensions_of};
 use super::{Collection, Store, UserKey};
 
 /// The database as it is at one moment, whatever changes meanwhile.
 pub struct Snapshot {
     transaction: Transaction,
+    vault: Vault,
 }
 
 impl Store {
@@ -36,7 +38,7 @@ impl Store {
             let one_state = sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
             transaction.execute(one_state).await.map_err(Fault::internal(CONTEXT))?;
         }
-        Ok(Snapshot { transaction })
+        Ok(Snapshot { transaction, vault: self.vault.clone() })
     }
 }
 
@@ -83,9 +85,14 @@ impl Snapshot {
             "SELECT {FACE_COLUMNS}, users.name, faces.embedding FROM faces LEFT JOIN users ON users.id = faces.user_id \
              WHERE faces.collection_id = $1 AND faces.face_id > $2 ORDER BY faces.face_id"
         );
-        let face = |row: AnyRow| Ok(IndexedFace { face: face_of(&row)?, embedding: floats_of(row.try_get(9)?) });
+        let (key, vault) = (collection.key, &self.vault);
+        let face = move |row: AnyRow| {
+            let face = face_of(&row)?;
+            let embedding = vector_of(vault, Owner::Face(key, face.face_id), &row, 9)?;
+            Ok(IndexedFace { face, embedding })
+        };
         sqlx::query(AssertSqlSafe(statement))
-            .bind(collection.key)
+            .bind(key)
             .bind(after.map_or(Vec::new(), |id| id.as_bytes().to_vec()))
             .fetch(&mut *self.transaction)
             .map(move |row| row.and_then(face).map_err(Fault::internal("reading faces")))
@@ -151,9 +158,9 @@ impl Store {
 
     /// How many numbers the vectors of the collection have, if it has any.
     pub async fn dimensions(&self, collection: &Collection) -> Result<Option<usize>, Fault> {
-        let first = sqlx::query("SELECT embedding FROM faces WHERE collection_id = $1 LIMIT 1")
+        let first = sqlx::query("SELECT length(embedding) FROM faces WHERE collection_id = $1 LIMIT 1")
             .bind(collection.key)
-            .try_map(|row: AnyRow| Ok(floats_of(row.try_get(0)?).len()))
+            .try_map(|row: AnyRow| Ok(dimensions_of(row.try_get::<i64, _>(0)? as usize)))
             .fetch_optional(&self.pool);
         first.await.map_err(Fault::internal("reading a vector"))
     }
@@ -209,7 +216,7 @@ impl Store {
             let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let rows: Vec<_> = faces.iter().map(|(face, user)| (face, *user)).collect();
-            let added = insert_faces_of(&mut transaction, &collection, &rows, revision)
+            let added = insert_faces_of(&mut transaction, &store.vault, &collection, &rows, revision)
                 .await
                 .map_err(Fault::internal(CONTEXT))?;
             let owners: HashMap<FaceId, (UserKey, &Option<UserId>)> = faces
@@ -241,7 +248,7 @@ impl Store {
             let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             for user in &users {
-                refresh(&mut transaction, user.0, revision).await.map_err(Fault::internal(CONTEXT))?;
+                refresh(&mut transaction, &store.vault, &collection, *user, revision).await.map_err(Fault::internal(CONTEXT))?;
             }
             transaction.commit().await.map_err(Fault::internal(CONTEXT))
         })

@@ -8,7 +8,8 @@ use crate::domain::{FaceId, Fault, MAX_FACES_PER_USER, User, UserId, cosine, mea
 
 use super::change::to_the_end;
 use super::connections::Transaction;
-use super::rows::{about_faces, bytes_of, decode_error, face_id_of, floats_of, placeholders, user_name};
+use super::vault::{Owner, Vault};
+use super::rows::{about_faces, decode_error, face_id_of, placeholders, user_name, vector_of};
 use super::tokens::{Token, remember, replayed};
 use super::tombstones::leave_user;
 use super::{Collection, Store, UserKey};
@@ -184,8 +185,8 @@ impl Store {
                 let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
                 let (user, face_count) = user_of(&mut transaction, &collection, &id).await?;
                 let internal = Fault::internal(CONTEXT);
-                let vector = mean_direction(&vectors_of(&mut transaction, user).await.map_err(&internal)?);
-                let found = candidates(&mut transaction, &collection, &faces).await.map_err(&internal)?;
+                let vector = mean_direction(&vectors_of(&mut transaction, &store.vault, &collection, user).await.map_err(&internal)?);
+                let found = candidates(&mut transaction, &store.vault, &collection, &faces).await.map_err(&internal)?;
                 let mut outcome = Association { face_count, ..Association::default() };
                 for face in faces {
                     let Some(candidate) = found.iter().find(|candidate| candidate.id == face) else {
@@ -218,7 +219,7 @@ impl Store {
                     Reassignment::Take => None,
                 };
                 own(&mut transaction, &collection, &outcome.changed, new_owner).await.map_err(&internal)?;
-                outcome.face_count = refresh(&mut transaction, user, revision).await.map_err(&internal)?;
+                outcome.face_count = refresh(&mut transaction, &store.vault, &collection, UserKey(user), revision).await.map_err(&internal)?;
                 remember(&mut transaction, &collection, token, &outcome.changed).await?;
                 transaction.commit().await.map_err(&internal)?;
                 Ok(outcome)
@@ -233,14 +234,18 @@ impl Store {
         collection: &Collection,
         revision: i64,
     ) -> impl Stream<Item = Result<(UserKey, Vec<f32>), Fault>> + Send + use<'_> {
+        let key = collection.key;
         sqlx::query(
             "SELECT id, embedding FROM users WHERE collection_id = $1 AND revision > $2 AND embedding IS NOT NULL",
         )
-        .bind(collection.key)
+        .bind(key)
         .bind(revision)
         .fetch(&self.pool)
-        .map(|row| {
-            let vector = |row: AnyRow| Ok((UserKey(row.try_get(0)?), floats_of(row.try_get(1)?)));
+        .map(move |row| {
+            let vector = |row: AnyRow| {
+                let user = UserKey(row.try_get(0)?);
+                Ok((user, vector_of(&self.vault, Owner::User(key, user), &row, 1)?))
+            };
             row.and_then(vector).map_err(Fault::internal("loading users' vectors"))
         })
     }
@@ -258,10 +263,15 @@ async fn user_of(transaction: &mut Transaction, collection: &Collection, id: &Us
         .ok_or_else(|| Fault::UserNotFound(id.clone()))
 }
 
-async fn vectors_of(transaction: &mut Transaction, user: i64) -> sqlx::Result<Vec<Vec<f32>>> {
-    sqlx::query("SELECT embedding FROM faces WHERE user_id = $1 ORDER BY face_id")
+async fn vectors_of(
+    transaction: &mut Transaction,
+    vault: &Vault,
+    collection: &Collection,
+    user: i64,
+) -> sqlx::Result<Vec<Vec<f32>>> {
+    sqlx::query("SELECT face_id, embedding FROM faces WHERE user_id = $1 ORDER BY face_id")
         .bind(user)
-        .try_map(|row: AnyRow| Ok(floats_of(row.try_get(0)?)))
+        .try_map(|row: AnyRow| vector_of(vault, Owner::Face(collection.key, face_id_of(&row, 0)?), &row, 1))
         .fetch_all(&mut **transaction)
         .await
 }
@@ -269,6 +279,7 @@ async fn vectors_of(transaction: &mut Transaction, user: i64) -> sqlx::Result<Ve
 /// Those of these faces that the collection has, with their owners.
 async fn candidates(
     transaction: &mut Transaction,
+    vault: &Vault,
     collection: &Collection,
     faces: &[FaceId],
 ) -> sqlx::Result<Vec<Candidate>> {
@@ -281,7 +292,8 @@ async fn candidates(
     let candidate = |row: AnyRow| {
         let name = row.try_get::<Option<String>, _>(3)?.map(UserId::try_from).transpose().map_err(decode_error)?;
         let owner = row.try_get::<Option<i64>, _>(2)?.zip(name);
-        Ok(Candidate { id: face_id_of(&row, 0)?, owner, embedding: floats_of(row.try_get(1)?) })
+        let id = face_id_of(&row, 0)?;
+        Ok(Candidate { id, owner, embedding: vector_of(vault, Owner::Face(collection.key, id), &row, 1)? })
     };
     query.try_map(candidate).fetch_all(&mut **transaction).await
 }
@@ -305,13 +317,20 @@ async fn own(
 }
 
 /// Brings a user's vector and number of faces up to date with its faces; the number.
-pub(super) async fn refresh(transaction: &mut Transaction, user: i64, revision: i64) -> sqlx::Result<usize> {
-    let vectors = vectors_of(transaction, user).await?;
+pub(super) async fn refresh(
+    transaction: &mut Transaction,
+    vault: &Vault,
+    collection: &Collection,
+    user: UserKey,
+    revision: i64,
+) -> sqlx::Result<usize> {
+    let vectors = vectors_of(transaction, vault, collection, user.0).await?;
+    let mean = mean_direction(&vectors).map(|vector| vault.seal(Owner::User(collection.key, user), &vector));
     sqlx::query("UPDATE users SET embedding = $1, face_count = $2, revision = $3 WHERE id = $4")
-        .bind(mean_direction(&vectors).map(|vector| bytes_of(&vector)))
+        .bind(mean)
         .bind(vectors.len() as i64)
         .bind(revision)
-        .bind(user)
+        .bind(user.0)
         .execute(&mut **transaction)
         .await?;
     Ok(vectors.len())

@@ -265,12 +265,12 @@ mod tests {
     use super::super::tests::collection;
     use super::*;
     use crate::domain::FaceId;
-    use crate::store::{Limits, StorePlace};
+    use crate::store::{Limits, StorePlace, Vault};
 
     #[tokio::test]
     async fn who_knows_only_a_deleted_collection_does_not_evict_the_gallery_of_its_successor() {
         let folder = tempfile::tempdir().unwrap();
-        let place = StorePlace { data_dir: folder.path().to_owned(), database_url: None };
+        let place = StorePlace { data_dir: folder.path().to_owned(), database_url: None, vault: Vault::default() };
         let second = Duration::from_secs(1);
         let store = Store::open(&place, Limits { connections: 1, wait: second, statement: second }).await.unwrap();
         let galleries = Galleries::<FaceId>::new(store, second, Room::beside(1), Place::memory(), Arc::default());

@@ -18,7 +18,7 @@ use std::time::Duration;
 use rekollect::domain::{
     AccountId, BoundingBox, CollectionId, Face, FaceId, ImageId, IndexedFace, ModelVersion, Percent, Tags, UserId,
 };
-use rekollect::store::{Collection, Limits, Store, StorePlace};
+use rekollect::store::{Collection, Limits, Store, StorePlace, Vault};
 
 use crate::support::{self, new_database};
 
@@ -44,7 +44,7 @@ impl Deref for Opened {
 impl Opened {
     async fn new(database_url: Option<String>, limits: Limits) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let place = StorePlace { data_dir: data.path().to_owned(), database_url };
+        let place = StorePlace { data_dir: data.path().to_owned(), database_url, vault: Vault::default() };
         let store = Store::open(&place, limits).await.unwrap();
         Self { store, place, _data: data }
     }
