@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use rekollect::cli::{
-    Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings,
-};
+use rekollect::cli::{Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings};
 use rekollect::store::{Limits, Rewritten, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
@@ -121,7 +119,10 @@ async fn encrypt(EncryptSettings { decrypt, store }: EncryptSettings) -> Result<
     let Rewritten { faces, users } = store.rewrite_vectors(decrypt, |count| bar.set_position(count)).await?;
     bar.finish_and_clear();
     let now = if decrypt { "lie open".to_owned() } else { format!("are encrypted with key {key}") };
-    eprintln!("rekollect: all vectors in {} {now}: {faces} of faces and {users} of users were rewritten", store.place());
+    eprintln!(
+        "rekollect: all vectors in {} {now}: {faces} of faces and {users} of users were rewritten",
+        store.place()
+    );
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod cleaning;
 mod collections;
 mod compare_faces;
 mod detect_faces;
+mod expiry;
 mod faces;
 mod group_faces;
 mod index_faces;
@@ -108,6 +109,11 @@ impl Service {
     /// Removes vectors of those who are gone from gallery files, at once and then every so often, until the server stops.
     pub async fn clean_now_and_then(&self, every: Duration) {
         cleaning::now_and_then(self.loadable(), every).await;
+    }
+
+    /// Deletes faces that their collections keep no longer, at once and then every so often, until the server stops.
+    pub async fn expire_now_and_then(&self, every: Duration) {
+        expiry::now_and_then(&self.store, every).await;
     }
 
     fn loadable(&self) -> Loadable<'_> {

@@ -41,9 +41,9 @@ impl Store {
     /// database that had none.
     pub(super) async fn check_keys(&self) -> Result<(), OpenError> {
         if self.vault.key().is_some() {
-            self.note_key(false).await?;
+            self.note_key(false).await.map_err(OpenError::Read)?;
         }
-        if let Some(probe) = self.probe().await? {
+        if let Some(probe) = self.probe().await.map_err(OpenError::Read)? {
             self.vault.open(Owner::Probe, &probe).map_err(WrongKeys)?;
         }
         Ok(())
@@ -174,10 +174,12 @@ impl Store {
                     .bind(bytes)
                     .bind(collection)
                     .bind(face.as_bytes().to_vec()),
-                    Owner::User(_, user) => sqlx::query("UPDATE users SET embedding = $1 WHERE embedding = $2 AND id = $3")
-                        .bind(target.seal(owner, &vector))
-                        .bind(bytes)
-                        .bind(user.0),
+                    Owner::User(_, user) => {
+                        sqlx::query("UPDATE users SET embedding = $1 WHERE embedding = $2 AND id = $3")
+                            .bind(target.seal(owner, &vector))
+                            .bind(bytes)
+                            .bind(user.0)
+                    }
                     Owner::Probe => continue,
                 };
                 rewritten += query.execute(&mut *transaction).await.map_err(&internal)?.rows_affected();
