@@ -116,7 +116,8 @@ async fn encrypt(EncryptSettings { decrypt, store }: EncryptSettings) -> Result<
     let store = open_store(&store).await?;
     let bar = ProgressBar::new_spinner().with_message("vectors rewritten");
     bar.set_style(ProgressStyle::with_template("{pos} {msg}, {per_sec}")?);
-    let Rewritten { faces, users } = store.rewrite_vectors(decrypt, |count| bar.set_position(count)).await?;
+    let Rewritten { faces, users, are_overwritten } =
+        store.rewrite_vectors(decrypt, |count| bar.set_position(count)).await?;
     bar.finish_and_clear();
     let now = if decrypt { "lie open".to_owned() } else { format!("are encrypted with key {key}") };
     eprintln!(

@@ -37,4 +37,4 @@ pub use retention::{NoRetention, RETENTION_TAG, Retention};
 pub use stored::Stored;
 pub use tags::{TagKey, TagValue, Tags};
 pub use users::User;
-pub use vectors::{cosine, mean_direction};
+pub use vectors::{average_cosines, cosine, mean_direction};
