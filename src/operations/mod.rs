@@ -23,12 +23,12 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::access::{Principal, authorize_reading};
-use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, Operation, Percent, Preload};
+use crate::domain::{AccountId, CollectionId, Face, Fault, ImageSource, Operation, Percent, Preload, average_cosines};
 use crate::search::Indexes;
 use crate::sources::S3;
 use crate::store::{Collection, Store};
 use crate::telemetry::{Stage, Stages};
-use crate::vision::{ImageLimits, Models, Packs, Photo, Pipeline, Scene};
+use crate::vision::{ImageLimits, Models, Packs, Photo, Pipeline, Scene, Wanted};
 
 pub use collections::{
     CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
@@ -218,12 +218,12 @@ impl Call<'_> {
         }
     }
 
-    /// Finds the faces of an image on a worker of these models, with what is asked for about them, and does `work` with them there.
+    /// Finds what is wanted of an image on a worker of these models, and does `work` with it there.
     async fn with_faces<T: Send + 'static>(
         &self,
         models: &Models,
         source: Option<ImageSource>,
-        wanted: AttributeSet,
+        wanted: Wanted,
         work: impl FnOnce(&mut Pipeline, &[u8], Scene, &Stages) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let image = self.image(source).await?;
@@ -236,11 +236,11 @@ impl Call<'_> {
     }
 }
 
-/// The faces of an image, with what is asked for about them.
+/// What is wanted of an image.
 fn find_faces(
     pipeline: &mut Pipeline,
     image: &[u8],
-    wanted: AttributeSet,
+    wanted: Wanted,
     limits: &ImageLimits,
     stages: &Stages,
 ) -> Result<Scene, Fault> {

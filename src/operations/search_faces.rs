@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::domain::{
-    AttributeSet, BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent,
-    QualityFilter,
+    BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent, QualityFilter,
 };
 use crate::search::{Probe, Query};
 use crate::telemetry::Stage;
+use crate::vision::Wanted;
 
 use super::{Call, Comparable};
 
@@ -72,7 +72,7 @@ pub async fn search_faces_by_image(call: Call<'_>, request: SearchFacesByImage) 
     let models = call.comparable(&request.collection_id).await?.models;
     let filter = request.quality_filter;
     let probe = call
-        .with_faces(&models, request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
+        .with_faces(&models, request.image, Wanted::LARGEST, move |pipeline, _, scene, stages| {
             let largest =
                 scene.faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
             let embedding =

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use crate::domain::{
-    AttributeSet, CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason,
-    User, UserId,
+    CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason, User, UserId,
 };
 use crate::search::{Probe, Query};
 use crate::store::UserKey;
 use crate::telemetry::Stage;
+use crate::vision::Wanted;
 
 use super::{Call, Comparable, UnindexedFace};
 
@@ -88,7 +88,7 @@ pub async fn search_users_by_image(call: Call<'_>, request: SearchUsersByImage) 
     let models = call.comparable(&request.collection_id).await?.models;
     let filter = request.quality_filter;
     let (probe, unsearched) = call
-        .with_faces(&models, request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
+        .with_faces(&models, request.image, Wanted::ALL, move |pipeline, _, scene, stages| {
             let (mut probe, mut unsearched) = (None, Vec::new());
             for face in scene.faces {
                 let mut reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };

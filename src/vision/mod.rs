@@ -32,7 +32,7 @@ pub use decode::{ImageLimits, Photo};
 pub use embedder::Embedding;
 pub use orientation::Orientation;
 pub use packs::{Models, Packs, StartError, Starter};
-pub use pipeline::Pipeline;
+pub use pipeline::{Pipeline, Wanted};
 pub use provider::Provider;
 pub use runtime::{Runtime, RuntimeError};
 pub use scene::{DetectedFace, Scene};
