@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::access::{Principal, SignedRequest, action, authorize};
-use crate::domain::{Fault, Operation};
+use crate::domain::{Fault, Operation, UnknownOperation};
 use crate::operations::{self, Call};
 use crate::store;
 use crate::task;
@@ -63,7 +63,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let Caller { name: caller, is_proven } = caller;
     let line = Line { operation: name, caller, status, code, request_id: &request_id, total_ms, detail };
     line.log(&stages);
-    let known = name.parse::<Operation>().map_or("unknown", Operation::name);
+    let known = name.parse::<Operation>().map_or_else(UnknownOperation::name, Operation::name);
     front.metrics.count(known, code, took, &stages);
     if let Some(traces) = &front.traces {
         let (status, context, answered) = (status.as_u16(), trace_context(&parts.headers), SystemTime::now());
