@@ -4,7 +4,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::absent::ABSENT;
 
-/// An operation of the face-collection API.
+/// An operation of the face-collection API, or one of ours beside it.
 #[allow(missing_docs)]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, IntoStaticStr, VariantArray,
@@ -32,6 +32,7 @@ pub enum Operation {
     SearchUsersByImage,
     TagResource,
     UntagResource,
+    SearchAllFacesByImage,
 }
 
 impl Operation {
@@ -41,9 +42,24 @@ impl Operation {
         match self {
             AssociateFaces | CreateCollection | CreateUser | DeleteCollection | DeleteFaces | DeleteUser
             | DisassociateFaces | IndexFaces | TagResource | UntagResource => true,
-            CompareFaces | DescribeCollection | DetectFaces | ListCollections | ListFaces | ListTagsForResource
-            | ListUsers | SearchFaces | SearchFacesByImage | SearchUsers | SearchUsersByImage => false,
+            CompareFaces
+            | DescribeCollection
+            | DetectFaces
+            | ListCollections
+            | ListFaces
+            | ListTagsForResource
+            | ListUsers
+            | SearchFaces
+            | SearchFacesByImage
+            | SearchUsers
+            | SearchUsersByImage
+            | SearchAllFacesByImage => false,
         }
+    }
+
+    /// Whether it is ours, and the service has none of this name.
+    pub fn is_extension(self) -> bool {
+        self == Self::SearchAllFacesByImage
     }
 
     /// Every operation.
