@@ -11,6 +11,7 @@ mod group_faces;
 mod index_faces;
 mod page;
 mod preload;
+mod search_all_faces;
 mod search_faces;
 mod search_users;
 mod tags;
@@ -43,6 +44,7 @@ use page::Listing;
 pub use page::{PageRequest, TokenKey};
 use preload::Loadable;
 pub use preload::Preloads;
+pub use search_all_faces::{AllFacesSearch, SearchAllFacesByImage, SearchedFace, search_all_faces_by_image};
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
