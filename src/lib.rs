@@ -6,6 +6,8 @@
 
 pub mod access;
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config;
 pub mod connection;
 pub mod domain;
