@@ -13,6 +13,9 @@ use crate::store::{Limits, StorePlace};
 use crate::telemetry::metrics::resident_bytes;
 use crate::vision::ImageLimits;
 
+#[cfg(feature = "client")]
+mod client;
+
 /// What decoding takes at its worst: a PNG of 16 bits, or a progressive CMYK JPEG.
 const BYTES_A_PIXEL: u64 = 11;
 

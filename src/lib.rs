@@ -11,6 +11,8 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod domain;
+#[cfg(feature = "client")]
+pub mod enrol;
 pub mod operations;
 pub mod search;
 pub mod server;
