@@ -56,6 +56,9 @@ pub enum Command {
         /// Where the server listens. If that is every address, the loopback address is asked.
         #[arg(long, env = "REKOLLECT_LISTEN", default_value = "127.0.0.1:7350", value_parser = address)]
         listen: SocketAddr,
+        /// As the server was told.
+        #[command(flatten)]
+        tls: TlsSettings,
     },
 }
 
@@ -113,6 +116,7 @@ pub struct ImportSettings {
 /// Headings of the settings, in `--help` and in docs/configuration.md.
 mod heading {
     pub const ADDRESS: &str = "Address and browsers";
+    pub const TLS: &str = "TLS";
     pub const ACCESS: &str = "Who may call";
     pub const STORAGE: &str = "Storage";
     pub const IMAGES: &str = "Images in S3";
@@ -136,6 +140,10 @@ pub struct Settings {
     /// Region in the ARNs of replies.
     #[arg(long, env = "REKOLLECT_REGION", help_heading = heading::ADDRESS, default_value = DEFAULT_REGION, value_parser = region)]
     pub region: String,
+
+    /// What the server proves to its clients, and they to it.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// `signed`: every call must be signed with a configured key. `open`: everybody who reaches the address may call. The default is `signed` if a key is configured. Without a key, only programs on this machine may call.
     #[arg(long, env = "REKOLLECT_AUTH", help_heading = heading::ACCESS, value_enum)]
@@ -240,7 +248,7 @@ pub struct Settings {
     /// Most bytes of memory for the server, its requests and the vectors of its collections. What the server needs at its start and what its requests can need come first. Vectors get the rest. If they need more, the collections go out that were searched longest ago. The default is no limit.
     #[arg(long, env = "REKOLLECT_MAX_MEMORY", help_heading = heading::LIMITS, value_parser = value_parser!(u64).range(1..))]
     pub max_memory: Option<u64>,
-    /// Seconds in which the head of a request has to arrive. An idle connection is closed after the same time.
+    /// Seconds in which the head of a request has to arrive, and before it a TLS handshake. An idle connection is closed after the same time.
     #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", help_heading = heading::LIMITS, default_value = "20", value_parser = seconds_from_one)]
     pub header_timeout: Duration,
     /// Seconds in which the body of a request has to arrive.
@@ -268,6 +276,20 @@ pub struct Settings {
     /// Offer /_faults, where tests of a client can make chosen calls slow or fail.
     #[arg(long, env = "REKOLLECT_ENABLE_FAULTS", help_heading = heading::OPERATION)]
     pub enable_faults: bool,
+}
+
+/// A certificate for HTTPS. Without one the server speaks plain HTTP.
+#[derive(Clone, Debug, Args)]
+pub struct TlsSettings {
+    /// PEM file with the server's certificate and, after it, those of the CAs between it and a root. The server then speaks HTTPS alone, and reads this file and the next two again when they change.
+    #[arg(long, env = "REKOLLECT_TLS_CERTIFICATE", help_heading = heading::TLS, value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the private key of that certificate, without a password.
+    #[arg(long, env = "REKOLLECT_TLS_KEY", help_heading = heading::TLS, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the CAs of client certificates. Whoever has none of theirs cannot connect. The default asks for none.
+    #[arg(long, env = "REKOLLECT_TLS_CLIENT_CA", help_heading = heading::TLS, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 /// Where the objects of `S3Object` are: nowhere, unless a server, a region of the cloud or a folder is named.

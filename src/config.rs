@@ -3,7 +3,7 @@
 use crate::access::{Access, Keyring, Principal, Rates};
 #[cfg(feature = "s3")]
 use crate::cli::DEFAULT_REGION;
-use crate::cli::{Auth, S3Settings, Settings, StoreSettings, Switch};
+use crate::cli::{Auth, S3Settings, Settings, StoreSettings, Switch, TlsSettings};
 use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_OBJECT_BYTES, MIN_IMAGE_SIDE};
 use crate::operations::Quotas;
 use crate::sources::{Folder, S3};
@@ -11,6 +11,7 @@ use crate::sources::{Folder, S3};
 use crate::sources::{S3Server, S3ServerSettings};
 use crate::store::{Limits, StorePlace};
 use crate::telemetry::metrics::resident_bytes;
+use crate::tls;
 use crate::vision::ImageLimits;
 
 /// What decoding takes at its worst: a PNG of 16 bits, or a progressive CMYK JPEG.
@@ -20,6 +21,14 @@ impl StoreSettings {
     /// Where the store is.
     pub fn place(&self) -> StorePlace {
         StorePlace { data_dir: self.data_dir.clone(), database_url: self.database_url.clone() }
+    }
+}
+
+impl TlsSettings {
+    /// The files, where TLS is wanted.
+    pub fn files(&self) -> Option<tls::Files> {
+        let (certificate, key) = self.tls_certificate.clone().zip(self.tls_key.clone())?;
+        Some(tls::Files { certificate, key, client_ca: self.tls_client_ca.clone() })
     }
 }
 

@@ -16,6 +16,7 @@ pub mod sources;
 pub mod store;
 mod task;
 pub mod telemetry;
+pub mod tls;
 pub mod transfer;
 pub mod vision;
 pub mod wire;

@@ -14,7 +14,7 @@ use rekollect::store::{Limits, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::vision::{Provider, Runtime};
-use rekollect::{server, telemetry};
+use rekollect::{server, telemetry, tls};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Man => manual(),
-        Command::Healthcheck { listen } => healthcheck(listen),
+        Command::Healthcheck { listen, tls } => healthcheck(listen, tls.files().as_ref()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -164,15 +164,22 @@ fn models(ModelsSettings { models_dir, onnxruntime }: &ModelsSettings) -> Result
     if default_is_whole { Ok(()) } else { Err("the default pack cannot be served".into()) }
 }
 
-/// Asks a server whether it is ready.
-fn healthcheck(mut address: SocketAddr) -> Result<(), Box<dyn Error>> {
+/// Asks a server whether it is ready: by TLS where it has these files.
+fn healthcheck(mut address: SocketAddr, files: Option<&tls::Files>) -> Result<(), Box<dyn Error>> {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }
     let timeout = Some(Duration::from_secs(5));
-    let mut connection = TcpStream::connect(address)?;
+    let connection = TcpStream::connect(address)?;
     connection.set_read_timeout(timeout)?;
     connection.set_write_timeout(timeout)?;
+    match files {
+        None => ask(connection, address),
+        Some(files) => ask(tls::asking(connection, address.ip(), files)?, address),
+    }
+}
+
+fn ask(mut connection: impl Read + Write, address: SocketAddr) -> Result<(), Box<dyn Error>> {
     write!(connection, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut reply = String::new();
     connection.read_to_string(&mut reply)?;

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::cli::{OrientationSetting, SearchSetting, Settings, Switch};
@@ -26,6 +29,7 @@ use crate::store::Store;
 use crate::task;
 use crate::telemetry::metrics::{Identity, Metrics};
 use crate::telemetry::traces::Traces;
+use crate::tls::Tls;
 use crate::vision::pack::Manifest;
 use crate::vision::{Runtime, Workers};
 use crate::wire::console;
@@ -52,6 +56,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Of everything that speaks TLS in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let access = settings.access()?;
+    let tls = settings.tls.files().map(|files| Tls::open(files, settings.header_timeout)).transpose()?.map(Arc::new);
     raise_limit_of_files(settings.max_connections);
     // Bound first: a taken port is told before the weights are loaded.
     let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
@@ -89,7 +94,10 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     if settings.console == Some(Switch::On) && !front.console {
         tracing::warn!("this program was built without the console: `make build` builds it in");
     }
-    announce(address, &settings.region, &front);
+    announce(address, &settings.region, &front, tls.is_some());
+    if let Some(tls) = tls.clone() {
+        task::in_background("following the files of TLS", async move { tls.follow().await });
+    }
     if !settings.preload.is_empty() {
         let (front, wanted) = (front.clone(), settings.preload.clone());
         // Noted before it begins: nobody is to hear meanwhile that all is there.
@@ -104,7 +112,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     let service = TowerToHyperService::new(router::routes(front.clone()));
-    let open = GracefulShutdown::new();
+    let (open, stopping) = (GracefulShutdown::new(), CancellationToken::new());
     let signal = loop {
         let accepted = async {
             let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
@@ -121,21 +129,31 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
                 }
             },
             _ = hangup.recv() => {
-                reload(&front.access);
+                reload(&front.access, tls.as_deref());
                 continue;
             }
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
         };
-        let stream = TokioIo::new(Connection::new(stream, settings.reply_timeout));
-        let connection = open.watch(http.serve_connection(stream, service.clone()));
+        let stream = Connection::new(stream, settings.reply_timeout);
+        let line = Line { http: http.clone(), service: service.clone(), watcher: open.watcher() };
+        let (tls, stopping) = (tls.clone(), stopping.clone());
         task::in_background("serving a connection", async move {
-            // An error here is the client's: it went away, was too slow, or spoke no HTTP.
-            let _ = connection.await;
+            match tls {
+                None => line.serve(stream).await,
+                Some(tls) => {
+                    let shaken = stopping.run_until_cancelled_owned(tls.accept(stream)).await;
+                    if let Some(Some(stream)) = shaken {
+                        line.serve(stream).await;
+                    }
+                }
+            }
             drop(permit);
         });
     };
     drop(listener);
+    // Who is still shaking hands has no request that would be waited for.
+    stopping.cancel();
     let at_most_s = settings.shutdown_timeout.as_secs();
     tracing::info!(signal, at_most_s, "stopping: requests in progress finish; a second signal stops at once");
     let deadline = tokio::time::Instant::now() + settings.shutdown_timeout;
@@ -169,6 +187,22 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         _ = interrupt.recv() => tracing::warn!("a second SIGINT: stopped at once"),
     }
     Ok(())
+}
+
+/// What answers a connection.
+struct Line {
+    http: http1::Builder,
+    service: TowerToHyperService<Router>,
+    watcher: Watcher,
+}
+
+impl Line {
+    /// Answers until the connection ends, or the server and the request in progress do.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let connection = self.http.serve_connection(TokioIo::new(stream), self.service);
+        // An error here is the client's: it went away, was too slow, or spoke no HTTP.
+        let _ = self.watcher.watch(connection).await;
+    }
 }
 
 /// Lets this process open as many files as it may, and warns where those are too few. A system that does not let it is no reason not to
@@ -219,9 +253,13 @@ async fn tell_of_other_packs(service: &Service, is_named: bool) -> Result<(), Bo
     Ok(())
 }
 
-/// Reads the keys anew; a file that cannot be read changes nothing.
-fn reload(access: &Access) {
+/// Reads the keys anew, and the files of TLS; a file that cannot be read changes nothing.
+fn reload(access: &Access, tls: Option<&Tls>) {
+    if let Some(tls) = tls {
+        tls.look_now();
+    }
     match access.reload() {
+        None if tls.is_some() => {}
         None => tracing::warn!("SIGHUP: there is no file of keys to read anew"),
         Some(Ok(keys)) => tracing::info!(keys, "SIGHUP: the file of keys was read anew"),
         Some(Err(error)) => tracing::error!(error, "SIGHUP: the file of keys is broken, the old keys stay"),
@@ -317,13 +355,14 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     })
 }
 
-fn announce(address: SocketAddr, region: &str, front: &Front) {
+fn announce(address: SocketAddr, region: &str, front: &Front, is_tls: bool) {
+    let scheme = if is_tls { "https" } else { "http" };
     let key = if front.access.is_signed() { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " };
-    let console = if front.console { format!("console: http://{address}/console/\n") } else { String::new() };
+    let console = if front.console { format!("console: {scheme}://{address}/console/\n") } else { String::new() };
     let text = format!(
-        "rekollect ready: http://{address}\n{console}\
+        "rekollect ready: {scheme}://{address}\n{console}\
          try: {key}aws rekognition create-collection --collection-id people \
-         --region {region} --endpoint-url http://{address}\n"
+         --region {region} --endpoint-url {scheme}://{address}\n"
     );
     // A closed standard output is no reason not to serve.
     let mut out = std::io::stdout().lock();
