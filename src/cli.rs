@@ -42,6 +42,9 @@ pub enum Command {
     Models(ModelsSettings),
     /// Write collections with faces, vectors and users as JSON Lines: a backup, or the way to another store.
     Export(ExportSettings),
+    /// Look after the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Read what `export` wrote into a store. What the store has already stays as it is.
     Import(ImportSettings),
     /// Print the completions of a shell.
@@ -113,6 +116,30 @@ pub struct ImportSettings {
     pub store: StoreSettings,
 }
 
+/// What can be done with an audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no line of an audit log was changed, removed or moved. The first line that is wrong is named, and the exit code is 1.
+    #[command(
+        after_help = "Example, for a log of several files:\n  rekollect audit verify --audit-key /etc/rekollect/audit.key audit.jsonl.* audit.jsonl"
+    )]
+    Verify(VerifySettings),
+}
+
+/// What `rekollect audit verify` reads.
+#[derive(Clone, Debug, Args)]
+pub struct VerifySettings {
+    /// The log's files from the oldest to the newest, or `-` for standard input.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// File with the key that the log was written with, if it was.
+    #[arg(long, env = "REKOLLECT_AUDIT_KEY", value_name = "FILE")]
+    pub audit_key: Option<PathBuf>,
+    /// A hash that was noted before and has to be there. It shows when lines at the end, or a whole log, were replaced.
+    #[arg(long, value_name = "HASH")]
+    pub contains: Option<String>,
+}
+
 /// Headings of the settings, in `--help` and in docs/configuration.md.
 mod heading {
     pub const ADDRESS: &str = "Address and browsers";
@@ -122,6 +149,7 @@ mod heading {
     pub const IMAGES: &str = "Images in S3";
     pub const VISION: &str = "Models and recognition";
     pub const LIMITS: &str = "Limits";
+    pub const AUDIT: &str = "Audit log";
     pub const OPERATION: &str = "Logs and metrics";
 }
 
@@ -261,6 +289,10 @@ pub struct Settings {
     #[arg(long, env = "REKOLLECT_SHUTDOWN_TIMEOUT", help_heading = heading::LIMITS, default_value = "30", value_parser = seconds)]
     pub shutdown_timeout: Duration,
 
+    /// Who did what, line by line.
+    #[command(flatten)]
+    pub audit: AuditLogSettings,
+
     /// Log lines for people (`text`), or one JSON object a line (`json`).
     #[arg(long, env = "REKOLLECT_LOG_FORMAT", help_heading = heading::OPERATION, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -276,6 +308,23 @@ pub struct Settings {
     /// Offer /_faults, where tests of a client can make chosen calls slow or fail.
     #[arg(long, env = "REKOLLECT_ENABLE_FAULTS", help_heading = heading::OPERATION)]
     pub enable_faults: bool,
+}
+
+/// A line for every change and search.
+#[derive(Clone, Debug, Args)]
+pub struct AuditLogSettings {
+    /// File that gets a line of JSON for every change and search and for every call that was refused at the door, or `-` for standard output. Without its line no change is made and no search answered. The default is none.
+    #[arg(long, env = "REKOLLECT_AUDIT_LOG", help_heading = heading::AUDIT, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+    /// Most bytes of that file. Then it gets the time and a number behind its name, and a new one is begun. 0 is for no end.
+    #[arg(long, env = "REKOLLECT_AUDIT_LOG_SIZE", help_heading = heading::AUDIT, value_name = "BYTES", default_value = "104857600", requires = "audit_log")]
+    pub audit_log_size: u64,
+    /// Finished files to keep. Older ones are deleted. The default is all of them.
+    #[arg(long, env = "REKOLLECT_AUDIT_LOG_FILES", help_heading = heading::AUDIT, value_name = "NUMBER", requires = "audit_log")]
+    pub audit_log_files: Option<u32>,
+    /// File with a secret of 32 bytes or more. The hashes of the lines are then made with it, and who can write the log but not read the key cannot forge them.
+    #[arg(long, env = "REKOLLECT_AUDIT_KEY", help_heading = heading::AUDIT, value_name = "FILE", requires = "audit_log")]
+    pub audit_key: Option<PathBuf>,
 }
 
 /// A certificate for HTTPS. Without one the server speaks plain HTTP.

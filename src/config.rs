@@ -1,9 +1,10 @@
 //! From the command line's plain values to what each room takes.
 
 use crate::access::{Access, Keyring, Principal, Rates};
+use crate::audit::AuditSettings;
 #[cfg(feature = "s3")]
 use crate::cli::DEFAULT_REGION;
-use crate::cli::{Auth, S3Settings, Settings, StoreSettings, Switch, TlsSettings};
+use crate::cli::{AuditLogSettings, Auth, S3Settings, Settings, StoreSettings, Switch, TlsSettings};
 use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_OBJECT_BYTES, MIN_IMAGE_SIDE};
 use crate::operations::Quotas;
 use crate::sources::{Folder, S3};
@@ -29,6 +30,18 @@ impl TlsSettings {
     pub fn files(&self) -> Option<tls::Files> {
         let (certificate, key) = self.tls_certificate.clone().zip(self.tls_key.clone())?;
         Some(tls::Files { certificate, key, client_ca: self.tls_client_ca.clone() })
+    }
+}
+
+impl AuditLogSettings {
+    /// Where the lines go, where any are wanted.
+    pub fn wanted(&self) -> Option<AuditSettings> {
+        Some(AuditSettings {
+            place: self.audit_log.clone()?,
+            most_bytes: Some(self.audit_log_size).filter(|most| *most > 0),
+            most_files: self.audit_log_files.map(|most| most as usize),
+            key: self.audit_key.clone(),
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod access;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod connection;

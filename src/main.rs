@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use rekollect::cli::{Cli, Command, ExportSettings, ImportSettings, ModelsSettings};
+use rekollect::audit::{self, Seal};
+use rekollect::cli::{AuditCommand, Cli, Command, ExportSettings, ImportSettings, ModelsSettings, VerifySettings};
 use rekollect::store::{Limits, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         }),
         Command::Export(settings) => in_runtime(export(settings)),
         Command::Import(settings) => in_runtime(import(settings)),
+        Command::Audit(AuditCommand::Verify(settings)) => verify(&settings),
         Command::Models(settings) => without_reports().and_then(|()| models(&settings)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rekollect", &mut std::io::stdout());
@@ -109,17 +111,36 @@ async fn import(settings: ImportSettings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Tells that an audit log is whole, or fails.
+fn verify(VerifySettings { files, audit_key, contains }: &VerifySettings) -> Result<(), Box<dyn Error>> {
+    let seal = audit_key.as_deref().map_or_else(|| Ok(Seal::plain()), Seal::read)?;
+    let audit::Whole { lines, before, end } = audit::verify(files, &seal, contains.as_deref())?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "whole: {lines} lines, number {} to {}", before.seq + 1, end.seq)?;
+    if before.seq > 0 {
+        writeln!(out, "the lines before follow from their last hash: {}", hex::encode(before.hash))?;
+    }
+    writeln!(out, "last hash: {}", hex::encode(end.hash))?;
+    Ok(())
+}
+
 /// Prints the manual: the program's page, then those of its subcommands.
 fn manual() -> Result<(), Box<dyn Error>> {
     let command = Cli::command().name("rekollect");
     let mut out = std::io::stdout().lock();
     clap_mangen::Man::new(command.clone()).render(&mut out)?;
+    pages(&command, "rekollect", &mut out)
+}
+
+fn pages(command: &clap::Command, name: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     for subcommand in command.get_subcommands() {
-        let page = clap_mangen::Man::new(subcommand.clone().bin_name(format!("rekollect {}", subcommand.get_name())));
-        writeln!(out, ".SH \"REKOLLECT {}\"", subcommand.get_name().to_uppercase())?;
-        page.render_description_section(&mut out)?;
-        page.render_synopsis_section(&mut out)?;
-        page.render_options_section(&mut out)?;
+        let name = format!("{name} {}", subcommand.get_name());
+        let page = clap_mangen::Man::new(subcommand.clone().bin_name(&name));
+        writeln!(out, ".SH \"{}\"", name.to_uppercase())?;
+        page.render_description_section(out)?;
+        page.render_synopsis_section(out)?;
+        page.render_options_section(out)?;
+        pages(subcommand, &name, out)?;
     }
     Ok(())
 }

@@ -9,7 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +24,7 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::audit::Audit;
 use crate::cli::{OrientationSetting, SearchSetting, Settings, Switch};
 use crate::connection::Connection;
 use crate::operations::{Preloads, Service, TokenKey};
@@ -33,7 +37,7 @@ use crate::tls::Tls;
 use crate::vision::pack::Manifest;
 use crate::vision::{Runtime, Workers};
 use crate::wire::console;
-use crate::wire::front::Front;
+use crate::wire::front::{Front, Peer};
 use crate::wire::injection::Injector;
 use crate::wire::replies::Replies;
 use crate::wire::router;
@@ -118,9 +122,9 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
             (listener.accept().await, permit)
         };
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             (accepted, permit) = accepted => match accepted {
-                Ok((stream, _)) => (stream, permit),
+                Ok((stream, peer)) => (stream, peer, permit),
                 Err(error) => {
                     // Out of file descriptors, most likely: some will come back.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -136,7 +140,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             _ = interrupt.recv() => break "SIGINT",
         };
         let stream = Connection::new(stream, settings.reply_timeout);
-        let line = Line { http: http.clone(), service: service.clone(), watcher: open.watcher() };
+        let line = Line { http: http.clone(), service: service.clone(), peer: Peer(peer), watcher: open.watcher() };
         let (tls, stopping) = (tls.clone(), stopping.clone());
         task::in_background("serving a connection", async move {
             match tls {
@@ -169,6 +173,11 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         if timeout_at(closing, front.service.store.close()).await.is_err() {
             tracing::warn!("the database does not let go of its connections: they are cut off");
         }
+        if let Some(audit) = &front.audit
+            && timeout_at(closing, audit.close()).await.is_err()
+        {
+            tracing::warn!("the audit log takes no more lines");
+        }
         if front.traces.is_some() {
             let (front, (done, flushed)) = (front.clone(), oneshot::channel());
             // A thread of the runtime would be waited for.
@@ -193,13 +202,18 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
 struct Line {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
+    peer: Peer,
     watcher: Watcher,
 }
 
 impl Line {
     /// Answers until the connection ends, or the server and the request in progress do.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let connection = self.http.serve_connection(TokioIo::new(stream), self.service);
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(self.peer);
+            self.service.call(request)
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
         // An error here is the client's: it went away, was too slow, or spoke no HTTP.
         let _ = self.watcher.watch(connection).await;
     }
@@ -319,6 +333,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
             SearchSetting::Pgvector => "pgvector",
         },
     };
+    let audit = settings.audit.wanted().map(|wanted| Audit::open(&wanted)).transpose()?;
     let service = Service {
         store,
         indexes,
@@ -337,6 +352,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     Ok(Front {
         service,
         access,
+        audit,
         this_machine_only: settings.auth.is_none() && !signed,
         console: has_console && console::is_built_in(),
         injector: settings.enable_faults.then(Injector::default),

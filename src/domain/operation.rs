@@ -44,6 +44,12 @@ impl Operation {
         }
     }
 
+    /// Whether it looks for somebody among those who are stored.
+    pub fn is_search(self) -> bool {
+        use Operation::*;
+        matches!(self, SearchFaces | SearchFacesByImage | SearchUsers | SearchUsersByImage)
+    }
+
     /// Every operation.
     pub const ALL: &[Self] = Self::VARIANTS;
 

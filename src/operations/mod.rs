@@ -11,6 +11,7 @@ mod preload;
 mod search_faces;
 mod search_users;
 mod tags;
+mod touched;
 mod users;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::access::{Principal, authorize_reading};
+use crate::audit::Trail;
 use crate::domain::{
     AccountId, AttributeSet, CollectionId, Fault, ImageSource, ModelVersion, Operation, Percent, Preload,
 };
@@ -45,6 +47,7 @@ pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
 };
 pub use tags::{list_tags_for_resource, tag_resource, untag_resource};
+pub use touched::Touches;
 pub use users::{
     Association, UserPage, UserRequest, associate_faces, create_user, delete_user, disassociate_faces, list_users,
 };
@@ -99,6 +102,8 @@ pub struct Call<'a> {
     pub caller: &'a Principal,
     /// The call's stopwatch.
     pub stages: &'a Stages,
+    /// What the audit log is told of it. Whoever changes the store says so first, with [`Trail::intend`].
+    pub trail: &'a Trail<'a>,
 }
 
 impl Service {
