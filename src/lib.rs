@@ -5,6 +5,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod access;
+pub mod audit;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
@@ -20,6 +21,7 @@ pub mod sources;
 pub mod store;
 mod task;
 pub mod telemetry;
+pub mod tls;
 pub mod transfer;
 pub mod vision;
 pub mod wire;

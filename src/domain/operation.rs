@@ -66,6 +66,15 @@ impl Operation {
         matches!(self, Self::DescribeUser | Self::GroupFaces | Self::SearchAllFacesByImage)
     }
 
+    /// Whether it looks for somebody among those who are stored.
+    pub fn is_search(self) -> bool {
+        use Operation::*;
+        matches!(
+            self,
+            SearchFaces | SearchFacesByImage | SearchUsers | SearchUsersByImage | SearchAllFacesByImage | GroupFaces
+        )
+    }
+
     /// Every operation.
     pub const ALL: &[Self] = Self::VARIANTS;
 
