@@ -1,7 +1,8 @@
 // The AWS SDK, in a worker: reading, encoding, hashing and signing photos would otherwise hold up the page.
 
 import * as sdk from "@aws-sdk/client-rekognition";
-import type { FromWorker, Keys, Operation, Told, ToWorker } from "./operations";
+import * as own from "./extension-commands";
+import { UNREACHABLE, type FromWorker, type Keys, type Operation, type Told, type ToWorker } from "./operations";
 
 const COMMANDS: Record<Operation, new (request: never) => object> = {
   AssociateFaces: sdk.AssociateFacesCommand,
@@ -25,7 +26,13 @@ const COMMANDS: Record<Operation, new (request: never) => object> = {
   SearchUsersByImage: sdk.SearchUsersByImageCommand,
   TagResource: sdk.TagResourceCommand,
   UntagResource: sdk.UntagResourceCommand,
+  DescribeUser: own.DescribeUserCommand,
+  GroupFaces: own.GroupFacesCommand,
+  SearchAllFacesByImage: own.SearchAllFacesByImageCommand,
 };
+
+/** What browsers say of a call that got no answer: Chromium, Firefox, Safari. */
+const NO_ANSWER = /failed to fetch|networkerror|load failed/i;
 
 let signedWith = "";
 let clients: Record<"single" | "bulk", sdk.RekognitionClient>;
@@ -57,14 +64,39 @@ function told(error: unknown): Told {
     const { httpStatusCode: status, requestId } = error.$metadata;
     return { name: error.name, message: error.message, status, requestId };
   }
+  if (error instanceof TypeError && NO_ANSWER.test(error.message)) {
+    return { name: UNREACHABLE, message: "The server cannot be reached: it does not run, or this machine is offline." };
+  }
+  const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+  if (status !== undefined && status >= 500) {
+    return { name: UNREACHABLE, message: `The server cannot be reached: what stands before it answered with status ${status}.`, status };
+  }
   return error instanceof Error ? { name: error.name, message: error.message } : { name: "Error", message: String(error) };
+}
+
+/** A call that the service is too busy for is sent again by the SDK; whoever waits for it is told. */
+function sayWhenPutOff(command: sdk.ListCollectionsCommand, id: number) {
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        const busy = error instanceof sdk.ThrottlingException || error instanceof sdk.ProvisionedThroughputExceededException;
+        if (busy) self.postMessage({ id, putOff: true } satisfies FromWorker);
+        throw error;
+      }
+    },
+    // Inside of the retries.
+    { step: "finalizeRequest", priority: "low" },
+  );
 }
 
 async function answer({ id, operation, request, keys, bulk }: ToWorker): Promise<FromWorker> {
   try {
-    const command = new COMMANDS[operation]((await read(request)) as never);
+    const command = new COMMANDS[operation]((await read(request)) as never) as sdk.ListCollectionsCommand;
+    sayWhenPutOff(command, id);
     const client = clientsFor(keys)[bulk ? "bulk" : "single"];
-    return { id, reply: await client.send(command as sdk.ListCollectionsCommand) };
+    return { id, reply: await client.send(command) };
   } catch (error) {
     return { id, error: told(error) };
   }

@@ -1,6 +1,6 @@
 // One collection: what it is, and its sections.
 
-import { useCallback, useEffect } from "preact/hooks";
+import { useCallback, useEffect, useRef } from "preact/hooks";
 import { call } from "../api";
 import { number, time } from "../format";
 import type { Reply } from "../operations";
@@ -12,6 +12,7 @@ import type { Section } from "./section";
 const SECTIONS: Record<string, [string, Loader<Section>]> = {
   index: ["Index", () => import("./index-photos")],
   search: ["Search", () => import("./search")],
+  picture: ["Picture", () => import("./picture")],
   faces: ["Faces", () => import("./faces")],
   users: ["Users", () => import("./users")],
   settings: ["Settings", () => import("./settings")],
@@ -26,6 +27,12 @@ function Whole({ name, section, route }: { name: string; section: string; route:
   const about = useTask<Reply<"DescribeCollection">>();
   const load = useCallback(() => void about.run(() => call("DescribeCollection", { CollectionId: name })), [name]);
   useEffect(load, [load]);
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // A narrow screen does not show all of them at once.
+    const [strip, tab] = [tabs.current, tabs.current?.querySelector<HTMLElement>("[aria-current]")];
+    if (strip && tab) strip.scrollLeft = tab.offsetLeft - strip.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
+  }, [section]);
   const { value, error } = about;
   const loader = SECTIONS[section]?.[1];
   return (
@@ -57,7 +64,7 @@ function Whole({ name, section, route }: { name: string; section: string; route:
             </div>
           </dl>
         )}
-        <nav class="tabs" aria-label={`Sections of ${name}`}>
+        <nav class="tabs" aria-label={`Sections of ${name}`} ref={tabs}>
           {Object.entries(SECTIONS).map(([key, [label]]) => (
             <a key={key} href={to(["collections", name, key])} aria-current={key === section ? "page" : undefined}>
               {label}

@@ -2,9 +2,10 @@
 
 import type { BoundingBox, Landmark } from "@aws-sdk/client-rekognition";
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asMeant } from "../files";
 import { photoOf } from "../seen";
+import { spread } from "./names";
 
 export interface Mark {
   box: BoundingBox | undefined;
@@ -13,6 +14,8 @@ export interface Mark {
   label: string;
   kind: "kept" | "left";
   number?: number;
+  /** Written beside the box. */
+  name?: string;
 }
 
 /** An address of a file, for as long as it is shown. */
@@ -55,11 +58,20 @@ export function Photo({ file, alt, marks, selected, onSelect, onSize, children }
     setSize(undefined);
     setBroken(false);
   }, [file]);
+  const photo = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const element = photo.current;
+    if (!element || !size || !marks.some(({ name }) => name)) return;
+    spread(element);
+    const observer = new ResizeObserver(() => spread(element));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [size, marks.map(({ name }) => name).join("\n")]);
   if (broken) return <p class="unseen">This browser cannot show the file.</p>;
   const ratio = size ? size.width / size.height : undefined;
   const frame = ratio === undefined ? undefined : { aspectRatio: String(ratio), width: `min(100%, ${ratio} * var(--photo-height))` };
   return (
-    <div class="photo" style={frame}>
+    <div class="photo" style={frame} ref={photo}>
       {address && (
         <img
           src={address}
@@ -99,16 +111,23 @@ function Box({ mark, selected, onSelect }: { mark: Mark; selected: boolean; onSe
       {mark.number}
     </span>
   );
+  const name = mark.name !== undefined && (
+    <span class="name" aria-hidden="true">
+      {mark.name}
+    </span>
+  );
   const look = `box ${mark.kind} ${selected ? "selected" : ""}`;
   if (!onSelect)
     return (
       <span class={look} style={style} role="img" aria-label={mark.label}>
         {number}
+        {name}
       </span>
     );
   return (
     <button type="button" class={look} style={style} aria-pressed={selected} aria-label={mark.label} onClick={onSelect}>
       {number}
+      {name}
     </button>
   );
 }

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { count, number } from "../format";
+import { isReachable, tellReach } from "../reach";
 import { Bar, Busy } from "./basics";
 
 interface Loading {
@@ -21,11 +22,14 @@ export function Preparing() {
     const ask = async () => {
       try {
         // While something loads the status is 503, and the body says what.
-        const told = document.hidden ? undefined : await (await fetch("/readyz?full")).json();
-        if (told) setLoading(told.loading);
+        const told = document.hidden && isReachable() ? undefined : await (await fetch("/readyz?full")).json();
+        if (told) {
+          setLoading(told.loading);
+          tellReach(true);
+        }
       } catch {
-        // The screens say it when the service is away.
         setLoading(undefined);
+        tellReach(false);
       }
       if (!over) timer = setTimeout(ask, PAUSE);
     };
