@@ -42,7 +42,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-liveness bench-millions bench-orientation bench-overload bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-liveness bench-millions bench-orientation bench-overload bench-rival bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -166,6 +166,9 @@ bench-growth: build setup-tests  ## What a collection's size costs, to a million
 
 bench-liveness: build setup-tests  ## How soon /healthz answers while 64 callers search a million faces and one indexes (ARGS="--size 100000")
 	@$(TEST_PYTHON) benches/liveness.py $(ARGS)
+
+bench-rival: build setup-tests  ## Next to open-recognition, on the same photos (CHECKOUT=folder of open-recognition, with its .venv)
+	@$(TEST_PYTHON) benches/rival.py $(ARGS) --checkout "$(or $(CHECKOUT),$(error say where open-recognition is: make bench-rival CHECKOUT=folder))"
 
 bench-search: build setup-tests  ## The engines of search, and usearch, on the same vectors (ARGS="--size 1000000")
 	@$(TEST_PYTHON) benches/search.py $(ARGS)

@@ -120,7 +120,9 @@ pub struct ImportSettings {
 
 /// What `rekollect encrypt` does.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  openssl rand -base64 32 > vector.keys\n  rekollect encrypt --vector-keys vector.keys --data-dir ./data")]
+#[command(
+    after_help = "Example:\n  openssl rand -base64 32 > vector.keys\n  rekollect encrypt --vector-keys vector.keys --data-dir ./data"
+)]
 pub struct EncryptSettings {
     /// Decrypt every vector instead, so that no key is needed any more.
     #[arg(long)]
@@ -220,6 +222,9 @@ pub struct Settings {
     /// Seconds after which vectors of deleted faces and users are removed from gallery files again. That is also done after a start.
     #[arg(long, env = "REKOLLECT_GALLERY_CLEANING", help_heading = heading::VISION, default_value = "3600", value_parser = seconds_from_one)]
     pub gallery_cleaning: Duration,
+    /// Seconds after which the server looks again for faces that are older than the tag `rekollect:expire-after` of their collection allows.
+    #[arg(long, env = "REKOLLECT_EXPIRY_CHECK", help_heading = heading::STORAGE, default_value = "3600", value_parser = seconds_from_one)]
+    pub expiry_check: Duration,
     /// Vision workers. Each has one thread and its own copy of the models. The default is one a core.
     #[arg(long, env = "REKOLLECT_WORKERS", help_heading = heading::VISION, value_parser = value_parser!(u32).range(1..=256))]
     pub workers: Option<u32>,

@@ -29,7 +29,8 @@ impl StoreSettings {
         let (text, place) = match (&self.vector_keys, &self.vector_key) {
             (Some(file), _) => {
                 let text = std::fs::read_to_string(file).map(SecretString::from);
-                let text = text.map_err(|error| format!("cannot read the keys of vectors {}: {error}", file.display()))?;
+                let text =
+                    text.map_err(|error| format!("cannot read the keys of vectors {}: {error}", file.display()))?;
                 (text, file.display().to_string())
             }
             (None, Some(text)) => (text.clone(), "REKOLLECT_VECTOR_KEY".to_owned()),

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use rekollect::cli::{
-    Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings,
-};
+use rekollect::cli::{Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings};
 use rekollect::store::{Limits, Rewritten, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
@@ -118,10 +116,14 @@ async fn encrypt(EncryptSettings { decrypt, store }: EncryptSettings) -> Result<
     let store = open_store(&store).await?;
     let bar = ProgressBar::new_spinner().with_message("vectors rewritten");
     bar.set_style(ProgressStyle::with_template("{pos} {msg}, {per_sec}")?);
-    let Rewritten { faces, users } = store.rewrite_vectors(decrypt, |count| bar.set_position(count)).await?;
+    let Rewritten { faces, users, are_overwritten } =
+        store.rewrite_vectors(decrypt, |count| bar.set_position(count)).await?;
     bar.finish_and_clear();
     let now = if decrypt { "lie open".to_owned() } else { format!("are encrypted with key {key}") };
-    eprintln!("rekollect: all vectors in {} {now}: {faces} of faces and {users} of users were rewritten", store.place());
+    eprintln!(
+        "rekollect: all vectors in {} {now}: {faces} of faces and {users} of users were rewritten",
+        store.place()
+    );
     Ok(())
 }
 

@@ -101,6 +101,9 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let (cleaned, every) = (front.clone(), settings.gallery_cleaning);
     task::in_background("cleaning gallery files", async move { cleaned.service.clean_now_and_then(every).await });
 
+    let (expired, every) = (front.clone(), settings.expiry_check);
+    task::in_background("deleting faces by their age", async move { expired.service.expire_now_and_then(every).await });
+
     let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);

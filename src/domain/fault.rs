@@ -8,7 +8,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClientRequestToken, CollectionId, ModelVersion, UserId};
+use super::{ClientRequestToken, CollectionId, ModelVersion, NoRetention, UserId};
 
 /// A refusal or failure of an operation.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,6 +39,9 @@ pub enum Fault {
         /// The version of those that come.
         ours: ModelVersion,
     },
+    /// A tag that the server goes by says nothing that it understands.
+    #[error(transparent)]
+    NoRetention(NoRetention),
     /// No user of that name in the collection.
     #[error("user {0} does not exist")]
     UserNotFound(UserId),

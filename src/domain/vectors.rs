@@ -16,9 +16,32 @@ pub fn mean_direction(embeddings: &[Vec<f32>]) -> Option<Vec<f32>> {
     (length > 1e-6).then(|| sum.iter().map(|v| (v / length) as f32).collect())
 }
 
+/// How much each of these vectors, which all have unit length, resembles the others: the average cosine to them. 1 for one that is alone.
+///
+/// The sum of a vector's cosines to all is its product with the sum of all vectors, so this takes one pass and not one for each pair.
+pub fn average_cosines(embeddings: &[Vec<f32>]) -> Vec<f64> {
+    let [first, _, ..] = embeddings else { return vec![1.0; embeddings.len()] };
+    let mut sum = vec![0.0f64; first.len()];
+    for embedding in embeddings {
+        sum.iter_mut().zip(embedding).for_each(|(total, value)| *total += f64::from(*value));
+    }
+    let to_others = |embedding: &Vec<f32>| {
+        let to_all: f64 = sum.iter().zip(embedding).map(|(total, value)| total * f64::from(*value)).sum();
+        (to_all - cosine(embedding, embedding)) / (embeddings.len() - 1) as f64
+    };
+    embeddings.iter().map(to_others).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::mean_direction;
+    use super::{average_cosines, mean_direction};
+
+    #[test]
+    fn a_vector_is_compared_with_all_others_and_not_with_itself() {
+        assert_eq!(average_cosines(&[]), []);
+        assert_eq!(average_cosines(&[vec![0.0, 1.0]]), [1.0]);
+        assert_eq!(average_cosines(&[vec![0.0, 1.0], vec![1.0, 0.0], vec![0.0, 1.0]]), [0.5, 0.0, 0.5]);
+    }
 
     #[test]
     fn a_users_vector_is_the_mean_direction_of_its_faces() {

@@ -1,6 +1,6 @@
 //! CreateCollection, DescribeCollection, ListCollections, DeleteCollection.
 
-use crate::domain::{CollectionId, Fault, ModelVersion, Operation, Tags};
+use crate::domain::{CollectionId, Fault, ModelVersion, Operation, Retention, Tags};
 use crate::store::{After, Collection};
 use crate::telemetry::Stage;
 
@@ -30,6 +30,7 @@ pub async fn create_collection(
     call: Call<'_>,
     (id, tags): (CollectionId, Tags),
 ) -> Result<(String, ModelVersion), Fault> {
+    Retention::of(&tags).map_err(Fault::NoRetention)?;
     let version = call.service.packs.ours().pack.face_model_version.clone();
     let creation =
         call.service.store.create_collection(call.account(), &id, &version, tags, call.service.quotas.collections);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion, Percent, cosine};
+use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion, Percent};
 use crate::search::{Graph, Probe, Query};
 use crate::task;
 use crate::telemetry::Stage;
@@ -111,25 +111,9 @@ async fn neighbours(
     stream::iter(faces).map(ask).buffered(AT_ONCE).try_collect().await
 }
 
-/// How well faces fit together. The average cosine of a face to the others follows from the sum of all, and so does that of all pairs.
 async fn described(call: Call<'_>, comparable: &Comparable, faces: Vec<Face>) -> Result<FaceGroup, Fault> {
-    let mut vectors = Vec::with_capacity(faces.len());
-    for face in faces {
-        if let Some(vector) = call.service.indexes.faces.vector(&comparable.collection, &face.face_id).await? {
-            vectors.push((face, vector));
-        }
-    }
-    let mut sum = vec![0.0f64; vectors.first().map_or(0, |(_, vector)| vector.len())];
-    for (_, vector) in &vectors {
-        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(*value));
-    }
-    let others = vectors.len().saturating_sub(1).max(1) as f64;
-    let to_others = |vector: &[f32]| {
-        let to_all: f64 = sum.iter().zip(vector).map(|(sum, value)| sum * f64::from(*value)).sum();
-        (to_all - cosine(vector, vector)) / others
-    };
-    let mut faces: Vec<(f64, Face)> = vectors.into_iter().map(|(face, vector)| (to_others(&vector), face)).collect();
-    faces.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.face_id.cmp(&b.1.face_id)));
+    let mut faces = call.compared(comparable, faces).await?;
+    faces.reverse();
     let mean = faces.iter().map(|(cosine, _)| cosine).sum::<f64>() / faces.len().max(1) as f64;
     let faces = faces.into_iter().map(|(cosine, face)| (comparable.similarity(cosine as f32), face)).collect();
     Ok(FaceGroup { confidence: comparable.similarity(mean as f32), faces })

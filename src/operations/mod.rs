@@ -3,7 +3,9 @@
 mod cleaning;
 mod collections;
 mod compare_faces;
+mod describe_user;
 mod detect_faces;
+mod expiry;
 mod faces;
 mod group_faces;
 mod index_faces;
@@ -32,6 +34,7 @@ pub use collections::{
     CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
 };
 pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
+pub use describe_user::{DescribeUser, DescribedUser, describe_user};
 pub use detect_faces::{DetectedFaces, detect_faces};
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use group_faces::{FaceGroup, FaceGroups, GroupFaces, group_faces};
@@ -110,6 +113,11 @@ impl Service {
         cleaning::now_and_then(self.loadable(), every).await;
     }
 
+    /// Deletes faces that their collections keep no longer, at once and then every so often, until the server stops.
+    pub async fn expire_now_and_then(&self, every: Duration) {
+        expiry::now_and_then(&self.store, every).await;
+    }
+
     fn loadable(&self) -> Loadable<'_> {
         Loadable { store: &self.store, indexes: &self.indexes, packs: &self.packs }
     }
@@ -180,6 +188,22 @@ impl Call<'_> {
                 version: collection.model_version,
             }),
         }
+    }
+
+    /// Faces of a collection, each with its average cosine to the others, from the least to the most typical. Those that are gone
+    /// drop out.
+    async fn compared(&self, comparable: &Comparable, faces: Vec<Face>) -> Result<Vec<(f64, Face)>, Fault> {
+        let (mut there, mut vectors) = (Vec::with_capacity(faces.len()), Vec::with_capacity(faces.len()));
+        for face in faces {
+            let vector = self.service.indexes.faces.vector(&comparable.collection, &face.face_id).await?;
+            if let Some(vector) = vector {
+                vectors.push(vector);
+                there.push(face);
+            }
+        }
+        let mut compared: Vec<(f64, Face)> = average_cosines(&vectors).into_iter().zip(there).collect();
+        compared.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.face_id.cmp(&a.1.face_id)));
+        Ok(compared)
     }
 
     /// The bytes of an image, wherever they are. A request that names no image, or two, is refused here.

@@ -31,6 +31,8 @@ pub struct Rewritten {
     pub faces: u64,
     /// Of users.
     pub users: u64,
+    /// Whether the bytes of before are gone from the database's own files.
+    pub are_overwritten: bool,
 }
 
 /// A row whose vector lies otherwise than it should: whose it is, and the bytes that are there.
@@ -41,9 +43,9 @@ impl Store {
     /// database that had none.
     pub(super) async fn check_keys(&self) -> Result<(), OpenError> {
         if self.vault.key().is_some() {
-            self.note_key(false).await?;
+            self.note_key(false).await.map_err(OpenError::Read)?;
         }
-        if let Some(probe) = self.probe().await? {
+        if let Some(probe) = self.probe().await.map_err(OpenError::Read)? {
             self.vault.open(Owner::Probe, &probe).map_err(WrongKeys)?;
         }
         Ok(())
@@ -96,7 +98,18 @@ impl Store {
         } else {
             self.note_key(true).await?;
         }
+        rewritten.are_overwritten = self.overwrite_old_bytes().await?;
         Ok(rewritten)
+    }
+
+    /// Whether the bytes of before are gone from the database's own files. SQLite puts zeros over them when its log is written back.
+    async fn overwrite_old_bytes(&self) -> Result<bool, Fault> {
+        if self.pool.are_postgres() {
+            return Ok(false);
+        }
+        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+        let is_busy = checkpoint.try_map(|row: AnyRow| row.try_get::<i64, _>(0)).fetch_one(&self.pool).await;
+        is_busy.map(|busy| busy == 0).map_err(Fault::internal("writing the database's log back"))
     }
 
     /// Faces behind `after`; the id of the last of them, unless there was none.
@@ -174,10 +187,12 @@ impl Store {
                     .bind(bytes)
                     .bind(collection)
                     .bind(face.as_bytes().to_vec()),
-                    Owner::User(_, user) => sqlx::query("UPDATE users SET embedding = $1 WHERE embedding = $2 AND id = $3")
-                        .bind(target.seal(owner, &vector))
-                        .bind(bytes)
-                        .bind(user.0),
+                    Owner::User(_, user) => {
+                        sqlx::query("UPDATE users SET embedding = $1 WHERE embedding = $2 AND id = $3")
+                            .bind(target.seal(owner, &vector))
+                            .bind(bytes)
+                            .bind(user.0)
+                    }
                     Owner::Probe => continue,
                 };
                 rewritten += query.execute(&mut *transaction).await.map_err(&internal)?.rows_affected();

@@ -10,11 +10,11 @@ use crate::domain::{Face, FaceId, Fault, IndexedFace, UserId};
 
 use super::change::{finish_change, to_the_end};
 use super::connections::Transaction;
-use super::vault::{Owner, Vault};
 use super::rows::{
-    FACE_COLUMNS, FACES_AT_ONCE, about_faces, decode_error, face_id_of, face_of, placeholders, vector_of,
+    FACE_COLUMNS, FACES_AT_ONCE, about_faces, decode_error, face_id_of, face_of, now_ms, placeholders, vector_of,
 };
 use super::tombstones::{forget_faces, leave_faces};
+use super::vault::{Owner, Vault};
 use super::{Collection, Store, UserKey};
 
 /// What became of faces that were to be deleted.
@@ -135,12 +135,12 @@ pub(super) async fn insert_faces_of(
     faces: &[(&IndexedFace, Option<UserKey>)],
     revision: i64,
 ) -> sqlx::Result<Vec<FaceId>> {
-    let mut added = Vec::new();
+    let (mut added, now) = (Vec::new(), now_ms());
     for some in faces.chunks(FACES_AT_ONCE) {
-        let rows: Vec<_> = (0..some.len()).map(|row| format!("({})", placeholders(12 * row + 1, 12))).collect();
+        let rows: Vec<_> = (0..some.len()).map(|row| format!("({})", placeholders(13 * row + 1, 13))).collect();
         let statement = format!(
             "INSERT INTO faces (collection_id, face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, \
-             confidence, embedding, revision, user_id) VALUES {} ON CONFLICT DO NOTHING RETURNING face_id",
+             confidence, embedding, revision, user_id, indexed_at_ms) VALUES {} ON CONFLICT DO NOTHING RETURNING face_id",
             rows.join(", ")
         );
         // Kept prepared for the sizes that come again and again.
@@ -162,6 +162,7 @@ pub(super) async fn insert_faces_of(
                     .bind(vault.seal(Owner::Face(collection.key, stored.face_id), embedding))
                     .bind(revision)
                     .bind(user.map(|key| key.0))
+                    .bind(now)
             },
         );
         added.extend(query.try_map(|row: AnyRow| face_id_of(&row, 0)).fetch_all(&mut **transaction).await?);
@@ -171,7 +172,7 @@ pub(super) async fn insert_faces_of(
 }
 
 /// Deletes faces and leaves their tombstones; those that were there.
-async fn delete_faces_of(
+pub(super) async fn delete_faces_of(
     transaction: &mut Transaction,
     collection: &Collection,
     faces: &[FaceId],

@@ -15,27 +15,29 @@ use uuid::Uuid;
 use crate::domain::{Fault, Stored};
 
 use super::Store;
-use super::encryption::WrongKeys;
-use super::vault::{KeyId, Vault};
 use super::change::to_the_end;
 use super::connections::{Connections, settings_of, timed_out};
+use super::encryption::WrongKeys;
+use super::vault::{KeyId, Vault};
 
 /// Numbered steps of the schema in each dialect, applied in their order and never changed once released.
-const SQLITE: [(i64, &str, &str); 6] = [
+const SQLITE: [(i64, &str, &str); 7] = [
     (1, "collections and faces", include_str!("../../migrations/sqlite/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/sqlite/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/sqlite/0003_users.sql")),
     (4, "accounts, secrets, tokens", include_str!("../../migrations/sqlite/0004_accounts_secrets_tokens.sql")),
     (5, "pruned tombstones", include_str!("../../migrations/sqlite/0005_pruned_tombstones.sql")),
     (6, "gallery marks", include_str!("../../migrations/sqlite/0006_gallery_marks.sql")),
+    (7, "ages of faces", include_str!("../../migrations/sqlite/0007_ages_of_faces.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 6] = [
+const POSTGRES: [(i64, &str, &str); 7] = [
     (1, "collections and faces", include_str!("../../migrations/postgres/0001_collections_and_faces.sql")),
     (2, "tags", include_str!("../../migrations/postgres/0002_tags.sql")),
     (3, "users", include_str!("../../migrations/postgres/0003_users.sql")),
     (4, "accounts, secrets, tokens", include_str!("../../migrations/postgres/0004_accounts_secrets_tokens.sql")),
     (5, "pruned tombstones", include_str!("../../migrations/postgres/0005_pruned_tombstones.sql")),
     (6, "gallery marks", include_str!("../../migrations/postgres/0006_gallery_marks.sql")),
+    (7, "ages of faces", include_str!("../../migrations/postgres/0007_ages_of_faces.sql")),
 ];
 
 /// The SQLite file of a data folder.
@@ -103,7 +105,7 @@ pub enum OpenError {
     Keys(#[from] WrongKeys),
     /// What it holds cannot be read.
     #[error(transparent)]
-    Read(#[from] Fault),
+    Read(Fault),
     /// A later version of this program has worked on the database.
     #[error(
         "the database has step {0} of the schema, which this version does not know: a newer rekollect has used it; run that one, or restore a backup from before"

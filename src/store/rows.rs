@@ -11,8 +11,8 @@ use crate::domain::{
     TagValue, UserId,
 };
 
-use super::vault::{Owner, Vault};
 use super::Collection;
+use super::vault::{Owner, Vault};
 
 /// What [`collection_of`] reads.
 pub(super) const COLLECTION_COLUMNS: &str =
@@ -21,7 +21,7 @@ pub(super) const COLLECTION_COLUMNS: &str =
 pub(super) const FACE_COLUMNS: &str =
     "face_id, image_id, external_image_id, box_left, box_top, box_width, box_height, confidence";
 
-/// Faces of one statement: twelve parameters each, and Postgres takes 65,535, SQLite 32,766.
+/// Faces of one statement: thirteen parameters each, and Postgres takes 65,535, SQLite 32,766.
 pub(super) const FACES_AT_ONCE: usize = 200;
 
 /// A statement about a collection and some of its faces. It is not kept prepared: there is one for every number of ids.

@@ -248,7 +248,9 @@ impl Store {
             let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             for user in &users {
-                refresh(&mut transaction, &store.vault, &collection, *user, revision).await.map_err(Fault::internal(CONTEXT))?;
+                refresh(&mut transaction, &store.vault, &collection, *user, revision)
+                    .await
+                    .map_err(Fault::internal(CONTEXT))?;
             }
             transaction.commit().await.map_err(Fault::internal(CONTEXT))
         })

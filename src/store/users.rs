@@ -8,10 +8,10 @@ use crate::domain::{FaceId, Fault, MAX_FACES_PER_USER, User, UserId, cosine, mea
 
 use super::change::to_the_end;
 use super::connections::Transaction;
-use super::vault::{Owner, Vault};
 use super::rows::{about_faces, decode_error, face_id_of, placeholders, user_name, vector_of};
 use super::tokens::{Token, remember, replayed};
 use super::tombstones::leave_user;
+use super::vault::{Owner, Vault};
 use super::{Collection, Store, UserKey};
 
 /// What is to become of faces and a user.
@@ -185,7 +185,9 @@ impl Store {
                 let replayed = replayed(&mut transaction, &collection.account, token.as_ref()).await?;
                 let (user, face_count) = user_of(&mut transaction, &collection, &id).await?;
                 let internal = Fault::internal(CONTEXT);
-                let vector = mean_direction(&vectors_of(&mut transaction, &store.vault, &collection, user).await.map_err(&internal)?);
+                let vector = mean_direction(
+                    &vectors_of(&mut transaction, &store.vault, &collection, user).await.map_err(&internal)?,
+                );
                 let found = candidates(&mut transaction, &store.vault, &collection, &faces).await.map_err(&internal)?;
                 let mut outcome = Association { face_count, ..Association::default() };
                 for face in faces {
@@ -219,7 +221,9 @@ impl Store {
                     Reassignment::Take => None,
                 };
                 own(&mut transaction, &collection, &outcome.changed, new_owner).await.map_err(&internal)?;
-                outcome.face_count = refresh(&mut transaction, &store.vault, &collection, UserKey(user), revision).await.map_err(&internal)?;
+                outcome.face_count = refresh(&mut transaction, &store.vault, &collection, UserKey(user), revision)
+                    .await
+                    .map_err(&internal)?;
                 remember(&mut transaction, &collection, token, &outcome.changed).await?;
                 transaction.commit().await.map_err(&internal)?;
                 Ok(outcome)

@@ -81,7 +81,8 @@ impl Vault {
     pub fn of(text: &SecretString) -> Result<Self, NoKey> {
         let lines = text.expose_secret().lines().map(str::trim).enumerate();
         let keys = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let keys: Vec<Key> = keys.map(|(number, line)| Key::of(line).ok_or(NoKey(number + 1))).collect::<Result<_, _>>()?;
+        let keys: Vec<Key> =
+            keys.map(|(number, line)| Key::of(line).ok_or(NoKey(number + 1))).collect::<Result<_, _>>()?;
         Ok(Self(Arc::new(keys)))
     }
 
@@ -102,7 +103,11 @@ impl Vault {
         sealed.extend(nonce);
         sealed.extend(numbers);
         let tag = key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(owner.label()), &mut sealed[HEADER..])
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(owner.label()),
+                &mut sealed[HEADER..],
+            )
             .expect("a vector is far shorter than the cipher allows");
         sealed.extend(tag.as_ref());
         sealed
@@ -114,7 +119,8 @@ impl Vault {
         let Some(id) = key_of(bytes)? else { return Ok(numbers(bytes)) };
         let key = self.0.iter().find(|key| key.id == id).ok_or(Unreadable::UnknownKey(id))?;
         let (header, rest) = bytes.split_at(HEADER);
-        let nonce = Nonce::try_assume_unique_for_key(&header[HEADER - NONCE_LEN..]).map_err(|_| Unreadable::Changed(id))?;
+        let nonce =
+            Nonce::try_assume_unique_for_key(&header[HEADER - NONCE_LEN..]).map_err(|_| Unreadable::Changed(id))?;
         let mut rest = rest.to_vec();
         let opened = key.key.open_in_place(nonce, Aad::from(owner.label()), &mut rest);
         opened.map(|opened| numbers(opened)).map_err(|_| Unreadable::Changed(id))

@@ -5,6 +5,8 @@
 mod changes;
 mod collections;
 mod connections;
+mod encryption;
+mod expiry;
 mod faces;
 mod marks;
 mod tokens;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use rekollect::domain::{
     AccountId, BoundingBox, CollectionId, Face, FaceId, ImageId, IndexedFace, ModelVersion, Percent, Tags, UserId,
 };
-use rekollect::store::{Collection, Limits, Store, StorePlace, Vault};
+use rekollect::store::{Collection, Limits, OpenError, Store, StorePlace, Vault};
 
 use crate::support::{self, new_database};
 
@@ -52,6 +54,16 @@ impl Opened {
     /// Another server's store on the same database.
     pub async fn twin(&self) -> Store {
         Store::open(&self.place, limits()).await.unwrap()
+    }
+
+    /// The store of a server that has these keys of vectors.
+    pub async fn with_keys(&self, keys: &str) -> Result<Store, OpenError> {
+        let vault = Vault::of(&keys.into()).unwrap();
+        Store::open(&StorePlace { vault, ..self.place.clone() }, limits()).await
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.place.database_url.is_some()
     }
 
     /// A connection of nobody's, where the database is Postgres.

@@ -1,0 +1,87 @@
+//! Faces that a collection keeps for a time.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::domain::{AccountId, FaceId, Fault};
+
+use super::change::{finish_change, to_the_end};
+use super::faces::delete_faces_of;
+use super::rows::{COLLECTION_COLUMNS, about_faces, collection_of, decode_error, face_id_of, placeholders};
+use super::users::refresh;
+use super::{Collection, Store, UserKey};
+
+/// Faces that one change deletes.
+const AT_ONCE: i64 = 500;
+
+impl Store {
+    /// Every collection that has a tag with this key, whoever owns it, and the tag's value.
+    pub async fn collections_with_tag(&self, key: &str) -> Result<Vec<(Collection, String)>, Fault> {
+        let statement = format!(
+            "SELECT {COLLECTION_COLUMNS}, account, tag_value FROM collections JOIN tags ON collection_id = id \
+             WHERE tag_key = $1 ORDER BY id"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(key.to_owned())
+            .try_map(|row: AnyRow| {
+                let account: AccountId = row.try_get::<String, _>(7)?.parse().map_err(decode_error)?;
+                Ok((collection_of(&account, &row)?, row.try_get(8)?))
+            })
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Fault::internal("finding collections by a tag"))
+    }
+
+    /// Deletes the oldest faces of those that were indexed before a moment, in milliseconds since 1970; users lose them too. The ids of
+    /// some: there may be more until there are none. Fails with [`Fault::CollectionNotFound`].
+    pub async fn expire_faces(&self, collection: &Collection, before_ms: i64) -> Result<Vec<FaceId>, Fault> {
+        const CONTEXT: &str = "deleting faces that are kept no longer";
+        let old = self.oldest_faces(collection, before_ms).await?;
+        if old.is_empty() {
+            return Ok(old);
+        }
+        to_the_end(CONTEXT, (self.clone(), collection.clone(), old), |(store, collection, old)| async move {
+            let _writer = store.writer(CONTEXT).await?;
+            let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
+            let internal = Fault::internal::<sqlx::Error>(CONTEXT);
+            let these = placeholders(2, old.len());
+            let statement = format!(
+                "SELECT DISTINCT user_id FROM faces WHERE collection_id = $1 AND user_id IS NOT NULL AND face_id IN ({these})"
+            );
+            let owners: Vec<i64> = about_faces(statement, &collection, &old)
+                .try_map(|row: AnyRow| row.try_get(0))
+                .fetch_all(&mut *transaction)
+                .await
+                .map_err(&internal)?;
+            if !owners.is_empty() {
+                let statement =
+                    format!("UPDATE faces SET user_id = NULL WHERE collection_id = $1 AND face_id IN ({these})");
+                about_faces(statement, &collection, &old).execute(&mut *transaction).await.map_err(&internal)?;
+            }
+            let deleted = delete_faces_of(&mut transaction, &collection, &old, revision).await.map_err(&internal)?;
+            for owner in owners {
+                refresh(&mut transaction, &store.vault, &collection, UserKey(owner), revision)
+                    .await
+                    .map_err(&internal)?;
+            }
+            finish_change(transaction, &collection, -(deleted.len() as i64), u32::MAX, CONTEXT).await?;
+            Ok(deleted)
+        })
+        .await
+    }
+
+    /// Revisions follow one another in time, so the oldest faces have the lowest, and an index has these in their order.
+    async fn oldest_faces(&self, collection: &Collection, before_ms: i64) -> Result<Vec<FaceId>, Fault> {
+        let faces: Vec<(FaceId, i64)> = sqlx::query(
+            "SELECT face_id, coalesce(indexed_at_ms, (SELECT begin_at_ms FROM ages)) FROM faces \
+             WHERE collection_id = $1 ORDER BY revision LIMIT $2",
+        )
+        .bind(collection.key)
+        .bind(AT_ONCE)
+        .try_map(|row: AnyRow| Ok((face_id_of(&row, 0)?, row.try_get(1)?)))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Fault::internal("finding faces that are kept no longer"))?;
+        Ok(faces.into_iter().filter(|(_, at)| *at < before_ms).map(|(face, _)| face).collect())
+    }
+}
