@@ -128,19 +128,29 @@ export async function call<Name extends Operation>(operation: Name, request: Req
     if (size > MAX_BYTES) throw new ServiceError({ name: "Not sent", message });
   }
   const id = ++lastId;
-  const message: ToWorker = { id, operation, request, keys, bulk };
+  const signer = keys;
   try {
-    const reply = await new Promise<Reply<Name>>((resolve, reject) => {
-      waiting.set(id, { resolve, reject, since: performance.now(), bulk, putOff: false });
-      worker.postMessage(message);
-    });
-    accepted ||= message.keys === keys;
+    const reply = await ask<Reply<Name>>({ id, operation, request, keys, bulk }, bulk);
+    accepted ||= signer === keys;
     return reply;
   } catch (error) {
     if (error instanceof ServiceError && error.isOfKeys) onKeyError.listener?.(error);
     if (error instanceof ServiceError && error.isOfReach) tellReach(false);
     throw error;
   }
+}
+
+function ask<Answer>(message: ToWorker, bulk: boolean) {
+  return new Promise<Answer>((resolve, reject) => {
+    waiting.set(message.id, { resolve, reject, since: performance.now(), bulk, putOff: false });
+    worker.postMessage(message);
+  });
+}
+
+/** The id that the service gives to a photo: it follows from its bytes. */
+export async function imageIdOf(photo: File) {
+  if (stopped) throw stopped;
+  return ask<string>({ id: ++lastId, photo }, true);
 }
 
 type Paged = { [Name in Operation]: Operations[Name][0] extends { NextToken?: string } ? Name : never }[Operation];

@@ -68,7 +68,10 @@ export interface Told {
   requestId?: string;
 }
 
-export interface ToWorker {
+/** A call to make, or a photo whose id is to be told. */
+export type ToWorker = Asked | { id: number; photo: File };
+
+export interface Asked {
   id: number;
   operation: Operation;
   request: unknown;

@@ -2,7 +2,7 @@
 
 import * as sdk from "@aws-sdk/client-rekognition";
 import * as own from "./extension-commands";
-import { UNREACHABLE, type FromWorker, type Keys, type Operation, type Told, type ToWorker } from "./operations";
+import { UNREACHABLE, type Asked, type FromWorker, type Keys, type Operation, type Told, type ToWorker } from "./operations";
 
 const COMMANDS: Record<Operation, new (request: never) => object> = {
   AssociateFaces: sdk.AssociateFacesCommand,
@@ -91,7 +91,7 @@ function sayWhenPutOff(command: sdk.ListCollectionsCommand, id: number) {
   );
 }
 
-async function answer({ id, operation, request, keys, bulk }: ToWorker): Promise<FromWorker> {
+async function answer({ id, operation, request, keys, bulk }: Asked): Promise<FromWorker> {
   try {
     const command = new COMMANDS[operation]((await read(request)) as never) as sdk.ListCollectionsCommand;
     sayWhenPutOff(command, id);
@@ -102,4 +102,31 @@ async function answer({ id, operation, request, keys, bulk }: ToWorker): Promise
   }
 }
 
-self.addEventListener("message", async ({ data }: MessageEvent<ToWorker>) => self.postMessage(await answer(data)));
+/** The SDK's own: it is there on pages without TLS too, for which browsers have none. */
+const Sha256 = new sdk.RekognitionClient({ region: "none" }).config.sha256;
+
+/** The id that the service gives to a photo, by its bytes. */
+async function imageId(photo: File) {
+  const digest = new Sha256();
+  digest.update(new Uint8Array(await photo.arrayBuffer()));
+  return uuid((await digest.digest()).slice(0, 16));
+}
+
+/** Sixteen bytes as an id of version 3. */
+function uuid(bytes: Uint8Array) {
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const variant = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-3${hex.slice(13, 16)}-${variant.toString(16)}${hex.slice(18, 20)}-${hex.slice(20)}`;
+}
+
+async function named({ id, photo }: { id: number; photo: File }): Promise<FromWorker> {
+  try {
+    return { id, reply: await imageId(photo) };
+  } catch (error) {
+    return { id, error: told(error) };
+  }
+}
+
+self.addEventListener("message", async ({ data }: MessageEvent<ToWorker>) =>
+  self.postMessage("photo" in data ? await named(data) : await answer(data)),
+);

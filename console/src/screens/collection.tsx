@@ -13,6 +13,7 @@ const SECTIONS: Record<string, [string, Loader<Section>]> = {
   index: ["Index", () => import("./index-photos")],
   search: ["Search", () => import("./search")],
   picture: ["Picture", () => import("./picture")],
+  people: ["People", () => import("./people")],
   faces: ["Faces", () => import("./faces")],
   users: ["Users", () => import("./users")],
   settings: ["Settings", () => import("./settings")],

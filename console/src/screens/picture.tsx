@@ -248,7 +248,7 @@ function Person({ face, at, file, collection, threshold, selected, onSelect }: P
             {shown.map(({ Face, Similarity }) => (
               <li key={Face?.FaceId}>
                 <span class="like-name with-crop">
-                  {photoOf(Face?.FaceId) && <FaceOf id={Face?.FaceId} />}
+                  {photoOf(Face) && <FaceOf face={Face} />}
                   <a href={to(["collections", collection, "search"], { face: Face?.FaceId ?? "" })}>
                     {Face?.ExternalImageId ?? <code>{short(Face?.FaceId ?? "")}</code>}
                   </a>

@@ -1,10 +1,10 @@
 // A photo with what was found on it. Boxes are parts of the width and height of the upright image, which is what a browser shows.
 
-import type { BoundingBox, Landmark } from "@aws-sdk/client-rekognition";
+import type { BoundingBox, Face, Landmark } from "@aws-sdk/client-rekognition";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asMeant } from "../files";
-import { photoOf } from "../seen";
+import { onLoaded, photoOf } from "../seen";
 import { spread } from "./names";
 
 export interface Mark {
@@ -132,7 +132,7 @@ function Box({ mark, selected, onSelect }: { mark: Mark; selected: boolean; onSe
   );
 }
 
-const SIDE = 96;
+const SIDE = 144;
 let decoding: Promise<void> = Promise.resolve();
 
 /** A small square of a photo: the face in the box, or of the whole what lies a little above the middle, where heads are. It is drawn when it comes into view, and one photo is
@@ -171,9 +171,11 @@ async function draw(canvas: HTMLCanvasElement, file: File, box: BoundingBox | un
   image.close();
 }
 
-/** A face by its id: as a picture if this tab indexed it. */
-export function FaceOf({ id }: { id: string | undefined }) {
-  const photo = photoOf(id);
+/** A face as a picture, if this tab has its photo. */
+export function FaceOf({ face }: { face: Face | undefined }) {
+  const [, setTurn] = useState(0);
+  useEffect(() => onLoaded(() => setTurn((turn) => turn + 1)), []);
+  const photo = photoOf(face);
   if (photo) return <Crop file={photo.file} box={photo.box} />;
   return (
     <svg class="crop none" aria-hidden="true" viewBox="0 0 32 32">
