@@ -59,12 +59,19 @@ async function read(value: unknown): Promise<unknown> {
   return Object.fromEntries(await Promise.all(members));
 }
 
+/** No answer, which the SDK does not ask again for. */
+class NoAnswer extends Error {}
+
+function isNoAnswer(error: unknown) {
+  return error instanceof NoAnswer || (error instanceof TypeError && NO_ANSWER.test(error.message));
+}
+
 function told(error: unknown): Told {
   if (error instanceof sdk.RekognitionServiceException) {
     const { httpStatusCode: status, requestId } = error.$metadata;
     return { name: error.name, message: error.message, status, requestId };
   }
-  if (error instanceof TypeError && NO_ANSWER.test(error.message)) {
+  if (isNoAnswer(error)) {
     return { name: UNREACHABLE, message: "The server cannot be reached: it does not run, or this machine is offline." };
   }
   const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
@@ -74,8 +81,9 @@ function told(error: unknown): Told {
   return error instanceof Error ? { name: error.name, message: error.message } : { name: "Error", message: String(error) };
 }
 
-/** A call that the service is too busy for is sent again by the SDK; whoever waits for it is told. */
-function sayWhenPutOff(command: sdk.ListCollectionsCommand, id: number) {
+/** A call that the service is too busy for is sent again by the SDK, and whoever waits for it is told. A batch is told at once that there is
+ * no server: it has a way of its own to wait for one. */
+function watch(command: sdk.ListCollectionsCommand, { id, bulk }: Asked) {
   command.middlewareStack.add(
     (next) => async (args) => {
       try {
@@ -83,7 +91,7 @@ function sayWhenPutOff(command: sdk.ListCollectionsCommand, id: number) {
       } catch (error) {
         const busy = error instanceof sdk.ThrottlingException || error instanceof sdk.ProvisionedThroughputExceededException;
         if (busy) self.postMessage({ id, putOff: true } satisfies FromWorker);
-        throw error;
+        throw bulk && isNoAnswer(error) ? new NoAnswer() : error;
       }
     },
     // Inside of the retries.
@@ -91,10 +99,11 @@ function sayWhenPutOff(command: sdk.ListCollectionsCommand, id: number) {
   );
 }
 
-async function answer({ id, operation, request, keys, bulk }: Asked): Promise<FromWorker> {
+async function answer(asked: Asked): Promise<FromWorker> {
+  const { id, operation, request, keys, bulk } = asked;
   try {
     const command = new COMMANDS[operation]((await read(request)) as never) as sdk.ListCollectionsCommand;
-    sayWhenPutOff(command, id);
+    watch(command, asked);
     const client = clientsFor(keys)[bulk ? "bulk" : "single"];
     return { id, reply: await client.send(command) };
   } catch (error) {

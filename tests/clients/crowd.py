@@ -11,9 +11,10 @@ DIMENSIONS = 512
 ACCOUNT = "000000000000"
 
 
-def export_of(collection, version, faces):
-    """An export of one collection with so many faces, the same every time. They resemble nobody."""
+def export_of(collection, version, faces, alike=False):
+    """An export of one collection with so many faces, the same every time. They resemble nobody, or each other if they are `alike`."""
     numbers = random.Random(1)
+    common = [3 * numbers.gauss(0, 1) if alike else 0 for _ in range(DIMENSIONS)]
     lines = [
         {
             "kind": "collection",
@@ -25,15 +26,15 @@ def export_of(collection, version, faces):
             "revision": 0,
         }
     ]
-    lines += [_face(numbers, number) for number in range(faces)]
+    lines += [_face(numbers, common, number) for number in range(faces)]
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     end = {"kind": "end", "users": 0, "faces": faces, "sha256": hashlib.sha256(body).hexdigest()}
     around = [json.dumps(line).encode() + b"\n" for line in ({"kind": "header", "version": 1}, end, {"kind": "complete", "collections": 1})]
     return around[0] + body + around[1] + around[2]
 
 
-def _face(numbers, number):
-    vector = [numbers.gauss(0, 1) for _ in range(DIMENSIONS)]
+def _face(numbers, common, number):
+    vector = [value + numbers.gauss(0, 1) for value in common]
     length = sum(value * value for value in vector) ** 0.5
     return {
         "kind": "face",

@@ -37,6 +37,10 @@ export default function People({ collection, onChange }: Section) {
     setSorting(next);
     keep(collection, next);
   };
+  const listUsers = async () => {
+    const reply = await call("ListUsers", { CollectionId: collection, MaxResults: OFFERED }).catch(() => undefined);
+    setUsers((reply?.Users ?? []).map(({ UserId = "" }) => UserId).sort((a, b) => a.localeCompare(b)));
+  };
   const group = (event: Event) => {
     event.preventDefault();
     setNamed(undefined);
@@ -46,12 +50,9 @@ export default function People({ collection, onChange }: Section) {
       change(sortingOf(reply));
       setPicked(new Set());
       setPage(0);
+      void listUsers();
       return reply;
     });
-  };
-  const listUsers = async () => {
-    const reply = await call("ListUsers", { CollectionId: collection, MaxResults: OFFERED }).catch(() => undefined);
-    setUsers((reply?.Users ?? []).map(({ UserId = "" }) => UserId).sort((a, b) => a.localeCompare(b)));
   };
   useEffect(() => void listUsers(), []);
   const { groups, ungrouped } = sorting ?? { groups: [], ungrouped: [] };
@@ -85,6 +86,7 @@ export default function People({ collection, onChange }: Section) {
         <>
           <div class="intake">
             <LoadPhotos
+              compact={seen > 0}
               said={sorting && all.length > 0 ? `${seen} of ${count(all.length, "face")} have a picture.` : ""}
               onLoaded={() => setTurn((turn) => turn + 1)}
             />
@@ -96,7 +98,7 @@ export default function People({ collection, onChange }: Section) {
                   onValue={(threshold) => setOptions((before) => ({ ...before, threshold }))}
                 />
                 <Field
-                  label="Least faces of a group"
+                  label="Smallest group"
                   type="number"
                   min="1"
                   value={options.least ?? ""}
@@ -183,7 +185,7 @@ function Ungrouped({ sorting, onChange }: { sorting: Sorting; onChange: (sorting
             setChosen(new Set());
           }}
         >
-          Make a group of {count(chosen.size, "face")}
+          {chosen.size ? `Make a group of ${count(chosen.size, "face")}` : "Make a group"}
         </button>
       </div>
       <Sheet members={sorting.ungrouped} chosen={chosen} onChosen={setChosen} />

@@ -23,6 +23,8 @@ interface Options {
   filter: Filter;
 }
 
+/** Written beside a face that resembles nobody. */
+const UNKNOWN = "unknown";
 /** Matches that are listed of a face unless more are asked for. */
 const FEW = 5;
 
@@ -153,8 +155,8 @@ function marksOf(faces: SearchedFace[], left: NonNullable<Reply<"SearchAllFacesB
   return [
     ...faces.map((face, index): Mark => {
       const name = nameOf(face);
-      const known = name === undefined ? "nobody known" : `${name}, similarity ${percent(similarityOf(face))}`;
-      return { box: face.FaceDetail?.BoundingBox, label: `Face ${index + 1}: ${known}`, kind: "kept", name: name ?? "unknown" };
+      const known = name === undefined ? UNKNOWN : `${name}, similarity ${percent(similarityOf(face))}`;
+      return { box: face.FaceDetail?.BoundingBox, label: `Face ${index + 1}: ${known}`, kind: "kept", name: name ?? UNKNOWN };
     }),
     ...left.map(
       ({ FaceDetails, Reasons = [] }, index): Mark => ({

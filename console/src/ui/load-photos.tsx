@@ -8,7 +8,7 @@ import { Live } from "./basics";
 import { DropZone } from "./dropzone";
 
 /** `said`: how many of the faces have a picture now. */
-export function LoadPhotos({ said, onLoaded }: { said: string; onLoaded: () => void }) {
+export function LoadPhotos({ said, compact, onLoaded }: { said: string; compact: boolean; onLoaded: () => void }) {
   const [reading, setReading] = useState<{ read: number; of: number }>();
   const take = async (files: Chosen[]) => {
     setReading({ read: 0, of: files.length });
@@ -20,6 +20,7 @@ export function LoadPhotos({ said, onLoaded }: { said: string; onLoaded: () => v
     <div class="stack tight">
       <DropZone
         several
+        compact={compact}
         label="Drop the photos again to see the faces"
         note="The server keeps no photos. Those that you load here stay in this browser, and are not sent."
         onFiles={take}

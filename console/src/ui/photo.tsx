@@ -133,6 +133,8 @@ function Box({ mark, selected, onSelect }: { mark: Mark; selected: boolean; onSe
 }
 
 const SIDE = 144;
+/** What is so near to the screen is drawn before it is scrolled to. */
+const AHEAD = "50%";
 let decoding: Promise<void> = Promise.resolve();
 
 /** A small square of a photo: the face in the box, or of the whole what lies a little above the middle, where heads are. It is drawn when it comes into view, and one photo is
@@ -142,13 +144,14 @@ export function Crop({ file, box }: { file: File; box?: BoundingBox | undefined 
   useEffect(() => {
     if (!canvas) return;
     let wanted = true;
-    const observer = new IntersectionObserver((entries) => {
+    const draws = (entries: IntersectionObserverEntry[]) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       observer.disconnect();
       decoding = decoding.then(async () => {
         if (wanted) await draw(canvas, file, box).catch(() => undefined); // what cannot be decoded leaves the square empty
       });
-    });
+    };
+    const observer = new IntersectionObserver(draws, { rootMargin: AHEAD });
     observer.observe(canvas);
     return () => {
       wanted = false;
@@ -163,12 +166,17 @@ async function draw(canvas: HTMLCanvasElement, file: File, box: BoundingBox | un
   const { Left = 0, Top = 0, Width = 1, Height = 1 } = box ?? {};
   // A face with something around it; of a whole photo, what fits.
   const side = box ? 1.25 * Math.max(Width * image.width, Height * image.height) : Math.min(image.width, image.height);
-  const left = (Left + Width / 2) * image.width - side / 2;
-  const top = box ? (Top + Height / 2) * image.height - side / 2 : 0.15 * (image.height - side);
+  const left = within((Left + Width / 2) * image.width - side / 2, side, image.width);
+  const top = within(box ? (Top + Height / 2) * image.height - side / 2 : 0.15 * (image.height - side), side, image.height);
   const context = canvas.getContext("2d");
   context?.clearRect(0, 0, SIDE, SIDE);
   context?.drawImage(image, left, top, side, side, 0, 0, SIDE, SIDE);
   image.close();
+}
+
+/** Where a side begins so that it does not reach over the edges, if it is short enough for that. */
+function within(at: number, side: number, whole: number) {
+  return side > whole ? (whole - side) / 2 : Math.max(0, Math.min(at, whole - side));
 }
 
 /** A face as a picture, if this tab has its photo. */

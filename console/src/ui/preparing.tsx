@@ -20,16 +20,13 @@ export function Preparing() {
     let timer: ReturnType<typeof setTimeout>;
     let over = false;
     const ask = async () => {
-      try {
-        // While something loads the status is 503, and the body says what.
-        const told = document.hidden && isReachable() ? undefined : await (await fetch("/readyz?full")).json();
-        if (told) {
-          setLoading(told.loading);
-          tellReach(true);
-        }
-      } catch {
-        setLoading(undefined);
-        tellReach(false);
+      // A hidden tab has nobody to tell, but photos that may wait for the server.
+      if (!document.hidden || !isReachable()) {
+        const reply = await fetch("/readyz?full").catch(() => undefined);
+        // While something loads the status is 503, and the body says what. What stands before the server has other bodies.
+        const told = await reply?.json().catch(() => undefined);
+        setLoading(told?.loading);
+        tellReach(told !== undefined || (reply !== undefined && reply.status < 500));
       }
       if (!over) timer = setTimeout(ask, PAUSE);
     };
