@@ -14,7 +14,7 @@ use crate::access::RateSettings;
 use crate::domain::{AccountId, CollectionId, Preload};
 use crate::sources::Style;
 use crate::telemetry::{LogFormat, Timing};
-use crate::vision::Provider;
+use crate::vision::{Format, Provider};
 
 /// Of the cloud: its oldest.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -155,6 +155,9 @@ pub struct Settings {
     /// Web pages whose scripts may call, as origins such as `https://photos.example`, separated by commas. `*` allows every page.
     #[arg(long, env = "REKOLLECT_CORS_ORIGINS", help_heading = heading::ADDRESS, value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<HeaderValue>,
+    /// Whether there are operations that Amazon Rekognition does not have, such as `SearchAllFacesByImage`. With `off` they are unknown.
+    #[arg(long, env = "REKOLLECT_EXTENSIONS", help_heading = heading::ADDRESS, value_enum, default_value_t = Switch::On)]
+    pub extensions: Switch,
     /// Region in the ARNs of replies.
     #[arg(long, env = "REKOLLECT_REGION", help_heading = heading::ADDRESS, default_value = DEFAULT_REGION, value_parser = region)]
     pub region: String,
@@ -241,7 +244,10 @@ pub struct Settings {
     /// Most users of a collection.
     #[arg(long, env = "REKOLLECT_MAX_USERS", help_heading = heading::LIMITS, default_value = "10000000", value_parser = value_parser!(u32).range(1..))]
     pub max_users: u32,
-    /// Most pixels of an image. A worker that decodes one needs 3 bytes a pixel, 7 for a PNG with transparency, about 9 for a progressive JPEG, and up to 11 for a PNG of 16 bits or a progressive CMYK JPEG.
+    /// Formats of images that are taken, separated by commas: `jpeg`, `png`, `webp`. The default is what the cloud takes. A WebP has to be one picture, compressed with loss.
+    #[arg(long, env = "REKOLLECT_IMAGE_FORMATS", help_heading = heading::VISION, value_enum, value_delimiter = ',', default_value = "jpeg,png")]
+    pub image_formats: Vec<Format>,
+    /// Most pixels of an image. A worker that decodes one needs 3 bytes a pixel, 5 for a WebP, 7 for a PNG with transparency, about 9 for a progressive JPEG, and up to 11 for a PNG of 16 bits or a progressive CMYK JPEG.
     #[arg(long, env = "REKOLLECT_MAX_PIXELS", help_heading = heading::LIMITS, default_value = "100000000", value_parser = value_parser!(u64).range(6400..))]
     pub max_pixels: u64,
     /// Images that may wait for a worker. Further calls get ThrottlingException at once.

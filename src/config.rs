@@ -13,7 +13,7 @@ use crate::sources::{Folder, S3};
 use crate::sources::{S3Server, S3ServerSettings};
 use crate::store::{Limits, StorePlace, Vault};
 use crate::telemetry::metrics::resident_bytes;
-use crate::vision::ImageLimits;
+use crate::vision::{Formats, ImageLimits};
 
 /// What decoding takes at its worst: a PNG of 16 bits, or a progressive CMYK JPEG.
 const BYTES_A_PIXEL: u64 = 11;
@@ -171,9 +171,10 @@ impl Settings {
         }
     }
 
-    /// What an image may measure: the service's own limits on sides, the operator's on pixels.
+    /// What an image may be and measure: the service's own limits on sides, the operator's on formats and pixels.
     pub fn image_limits(&self) -> ImageLimits {
-        ImageLimits { min_side: MIN_IMAGE_SIDE, max_side: MAX_IMAGE_SIDE, max_pixels: self.max_pixels }
+        let formats = Formats::of(&self.image_formats);
+        ImageLimits { formats, min_side: MIN_IMAGE_SIDE, max_side: MAX_IMAGE_SIDE, max_pixels: self.max_pixels }
     }
 }
 

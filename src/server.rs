@@ -319,6 +319,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         service,
         access,
         this_machine_only: settings.auth.is_none() && !signed,
+        extensions: settings.extensions == Switch::On,
         console: has_console && console::is_built_in(),
         injector: settings.enable_faults.then(Injector::default),
         cors_origins: settings.cors_origins.clone(),

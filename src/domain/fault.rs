@@ -78,7 +78,7 @@ pub enum Fault {
     /// The account has as many collections, or the collection as many faces or users, as it may; of what, and how many.
     #[error("no more than {1} {0}")]
     QuotaExceeded(&'static str, u32),
-    /// Not a JPEG or PNG that can be decoded.
+    /// No image that can be decoded, or of a format that is not taken.
     #[error("the image cannot be decoded: {0}")]
     InvalidImageFormat(String),
     /// An image side is shorter than faces can be found in.

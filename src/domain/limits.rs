@@ -17,6 +17,8 @@ pub const MAX_ITEMS: u32 = 4096;
 pub const DEFAULT_ITEMS: u32 = 1000;
 /// Matches of a search for faces whose caller names no number. The service documents no default.
 pub const DEFAULT_MATCHES: u32 = 80;
+/// Matches of all faces of a photo together, and as many users: what a reply holds of them is bounded, however many faces there are.
+pub const MAX_MATCHES_OF_A_PHOTO: u32 = 16_384;
 /// Users of a page or of a search; also what a caller gets who names no number.
 pub const MAX_USERS: u32 = 500;
 /// Similarity from which a face matches, unless the caller says otherwise.

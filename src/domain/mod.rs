@@ -1,5 +1,6 @@
 //! Parsed values. None of them can be built invalid, and none knows HTTP, SQL or a tensor.
 
+mod absent;
 mod attributes;
 mod constraint;
 mod face;

@@ -2,7 +2,9 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-/// An operation of the face-collection API.
+use super::absent::ABSENT;
+
+/// An operation of the face-collection API, or one of ours beside it.
 #[allow(missing_docs)]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, IntoStaticStr, VariantArray,
@@ -30,6 +32,7 @@ pub enum Operation {
     SearchUsersByImage,
     TagResource,
     UntagResource,
+    SearchAllFacesByImage,
 }
 
 impl Operation {
@@ -39,9 +42,24 @@ impl Operation {
         match self {
             AssociateFaces | CreateCollection | CreateUser | DeleteCollection | DeleteFaces | DeleteUser
             | DisassociateFaces | IndexFaces | TagResource | UntagResource => true,
-            CompareFaces | DescribeCollection | DetectFaces | ListCollections | ListFaces | ListTagsForResource
-            | ListUsers | SearchFaces | SearchFacesByImage | SearchUsers | SearchUsersByImage => false,
+            CompareFaces
+            | DescribeCollection
+            | DetectFaces
+            | ListCollections
+            | ListFaces
+            | ListTagsForResource
+            | ListUsers
+            | SearchFaces
+            | SearchFacesByImage
+            | SearchUsers
+            | SearchUsersByImage
+            | SearchAllFacesByImage => false,
         }
+    }
+
+    /// Whether it is ours, and the service has none of this name.
+    pub fn is_extension(self) -> bool {
+        self == Self::SearchAllFacesByImage
     }
 
     /// Every operation.
@@ -53,11 +71,45 @@ impl Operation {
     }
 }
 
-/// No operation has this name.
+/// This server has no operation of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no operation has this name")]
-pub struct UnknownOperation;
+pub enum UnknownOperation {
+    /// The service has: of this name.
+    #[error("this server does not have the operation {0}")]
+    Absent(&'static str),
+    /// Nor has the service.
+    #[error("no operation has this name")]
+    Unknown,
+}
 
-fn unknown(_: &str) -> UnknownOperation {
-    UnknownOperation
+impl UnknownOperation {
+    /// What it is counted as. A name that nobody has would be a series of its own, for each that comes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Absent(name) => name,
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+fn unknown(name: &str) -> UnknownOperation {
+    ABSENT
+        .iter()
+        .find(|absent| **absent == name)
+        .map_or(UnknownOperation::Unknown, |absent| UnknownOperation::Absent(absent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_of_an_operation_here_or_only_in_the_cloud_or_of_none() {
+        assert_eq!("IndexFaces".parse(), Ok(Operation::IndexFaces));
+        assert_eq!("DetectLabels".parse::<Operation>(), Err(UnknownOperation::Absent("DetectLabels")));
+        for nobodys in ["", "detectlabels", "DetectLabelz"] {
+            assert_eq!(nobodys.parse::<Operation>(), Err(UnknownOperation::Unknown), "{nobodys}");
+        }
+        assert!(ABSENT.iter().all(|absent| Operation::ALL.iter().all(|ours| ours.name() != *absent)));
+    }
 }

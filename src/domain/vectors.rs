@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_vector_is_compared_with_all_others_and_not_with_itself() {
-        assert_eq!(average_cosines(&[]), []);
+        assert!(average_cosines(&[]).is_empty());
         assert_eq!(average_cosines(&[vec![0.0, 1.0]]), [1.0]);
         assert_eq!(average_cosines(&[vec![0.0, 1.0], vec![1.0, 0.0], vec![0.0, 1.0]]), [0.5, 0.0, 0.5]);
     }

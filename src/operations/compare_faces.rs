@@ -1,10 +1,8 @@
 //! CompareFaces: the largest face of one image against the faces of another. Nothing is stored.
 
-use crate::domain::{
-    AttributeSet, FaceDetail, Fault, ImageSource, OrientationCorrection, Percent, QualityFilter, cosine,
-};
+use crate::domain::{FaceDetail, Fault, ImageSource, OrientationCorrection, Percent, QualityFilter, cosine};
 use crate::telemetry::Stage;
-use crate::vision::{DetectedFace, Embedding, Pipeline};
+use crate::vision::{DetectedFace, Embedding, Pipeline, Wanted};
 
 use super::{Call, find_faces};
 
@@ -45,9 +43,9 @@ pub async fn compare_faces(call: Call<'_>, request: CompareFaces) -> Result<Comp
     let job = move |pipeline: &mut Pipeline| {
         let stages = &worker_stages;
         let passes = |face: &DetectedFace| face.shortcomings(quality_filter).is_empty();
-        let source = find_faces(pipeline, &source, AttributeSet::DEFAULT, &limits, stages)?;
+        let source = find_faces(pipeline, &source, Wanted::LARGEST, &limits, stages)?;
         let probe = source.faces.into_iter().next().filter(passes).ok_or(Fault::InvalidParameters)?;
-        let target = find_faces(pipeline, &target, AttributeSet::DEFAULT, &limits, stages)?;
+        let target = find_faces(pipeline, &target, Wanted::ALL, &limits, stages)?;
         let mut faces = target.faces;
         faces.retain(passes);
         if faces.is_empty() {

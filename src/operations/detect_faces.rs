@@ -3,7 +3,7 @@
 use crate::domain::{AttributeSet, FaceDetail, Fault, ImageSource, OrientationCorrection};
 
 use crate::telemetry::Stages;
-use crate::vision::{Pipeline, Scene};
+use crate::vision::{Pipeline, Scene, Wanted};
 
 use super::Call;
 
@@ -24,5 +24,5 @@ pub async fn detect_faces(
         let details = scene.faces.into_iter().map(|face| face.detail).collect();
         Ok(DetectedFaces { details, orientation_correction: scene.orientation_correction })
     };
-    call.with_faces(call.service.packs.ours(), image, attributes, work).await
+    call.with_faces(call.service.packs.ours(), image, Wanted::all_with(attributes), work).await
 }

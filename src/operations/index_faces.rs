@@ -8,7 +8,7 @@ use crate::domain::{
     ModelVersion, OrientationCorrection, Percent, QualityFilter, Reason,
 };
 use crate::telemetry::{Stage, Stages};
-use crate::vision::{DetectedFace, Embedding, Pipeline, Scene};
+use crate::vision::{DetectedFace, Embedding, Pipeline, Scene, Wanted};
 
 use super::{Call, Comparable};
 
@@ -76,7 +76,8 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
             .collect();
         Ok((indexed, unindexed, scene.orientation_correction))
     };
-    let (indexed, unindexed, orientation_correction) = call.with_faces(&models, image, attributes, work).await?;
+    let (indexed, unindexed, orientation_correction) =
+        call.with_faces(&models, image, Wanted::all_with(attributes), work).await?;
     let (faces, details): (Vec<IndexedFace>, Vec<FaceDetail>) = indexed.into_iter().unzip();
     let faces: Arc<[IndexedFace]> = faces.into();
     call.stages
@@ -89,11 +90,11 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
     Ok(IndexedFaces { indexed, unindexed, model_version: collection.model_version, orientation_correction })
 }
 
-/// A face to index, and what it came to.
-type Accepted = (DetectedFace, Embedding);
+/// A face to index, or to search by, and what it came to.
+pub(super) type Accepted = (DetectedFace, Embedding);
 
-/// Which of the faces (largest first) are to be indexed: those that pass the filter, and of them the largest, as many as there is room for.
-fn choose(
+/// Which of the faces (largest first) are to be indexed, or searched by: those that pass the filter, and of them the largest, as many as there is room for.
+pub(super) fn choose(
     faces: Vec<DetectedFace>,
     filter: QualityFilter,
     room: usize,

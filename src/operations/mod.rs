@@ -11,6 +11,7 @@ mod group_faces;
 mod index_faces;
 mod page;
 mod preload;
+mod search_all_faces;
 mod search_faces;
 mod search_users;
 mod tags;
@@ -23,12 +24,12 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::access::{Principal, authorize_reading};
-use crate::domain::{AccountId, AttributeSet, CollectionId, Fault, ImageSource, Operation, Percent, Preload};
+use crate::domain::{AccountId, CollectionId, Face, Fault, ImageSource, Operation, Percent, Preload, average_cosines};
 use crate::search::Indexes;
 use crate::sources::S3;
 use crate::store::{Collection, Store};
 use crate::telemetry::{Stage, Stages};
-use crate::vision::{ImageLimits, Models, Packs, Photo, Pipeline, Scene};
+use crate::vision::{ImageLimits, Models, Packs, Photo, Pipeline, Scene, Wanted};
 
 pub use collections::{
     CollectionPage, DescribedCollection, create_collection, delete_collection, describe_collection, list_collections,
@@ -43,6 +44,7 @@ use page::Listing;
 pub use page::{PageRequest, TokenKey};
 use preload::Loadable;
 pub use preload::Preloads;
+pub use search_all_faces::{AllFacesSearch, SearchAllFacesByImage, SearchedFace, search_all_faces_by_image};
 pub use search_faces::{FaceSearch, ImageSearch, SearchFaces, SearchFacesByImage, search_faces, search_faces_by_image};
 pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
@@ -218,12 +220,12 @@ impl Call<'_> {
         }
     }
 
-    /// Finds the faces of an image on a worker of these models, with what is asked for about them, and does `work` with them there.
+    /// Finds what is wanted of an image on a worker of these models, and does `work` with it there.
     async fn with_faces<T: Send + 'static>(
         &self,
         models: &Models,
         source: Option<ImageSource>,
-        wanted: AttributeSet,
+        wanted: Wanted,
         work: impl FnOnce(&mut Pipeline, &[u8], Scene, &Stages) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let image = self.image(source).await?;
@@ -236,11 +238,11 @@ impl Call<'_> {
     }
 }
 
-/// The faces of an image, with what is asked for about them.
+/// What is wanted of an image.
 fn find_faces(
     pipeline: &mut Pipeline,
     image: &[u8],
-    wanted: AttributeSet,
+    wanted: Wanted,
     limits: &ImageLimits,
     stages: &Stages,
 ) -> Result<Scene, Fault> {

@@ -1,13 +1,13 @@
 //! SearchFaces and SearchFacesByImage: the faces of a collection that resemble a probe.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::{
-    AttributeSet, BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent,
-    QualityFilter,
+    BoundingBox, CollectionId, Face, FaceId, Fault, ImageSource, Match, ModelVersion, Percent, QualityFilter,
 };
-use crate::search::{Probe, Query};
+use crate::search::{Neighbour, Probe, Query};
 use crate::telemetry::Stage;
+use crate::vision::Wanted;
 
 use super::{Call, Comparable};
 
@@ -72,7 +72,7 @@ pub async fn search_faces_by_image(call: Call<'_>, request: SearchFacesByImage) 
     let models = call.comparable(&request.collection_id).await?.models;
     let filter = request.quality_filter;
     let probe = call
-        .with_faces(&models, request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
+        .with_faces(&models, request.image, Wanted::LARGEST, move |pipeline, _, scene, stages| {
             let largest =
                 scene.faces.first().filter(|face| face.shortcomings(filter).is_empty()).ok_or(Fault::NoFaceInImage)?;
             let embedding =
@@ -102,21 +102,35 @@ async fn matches(
     threshold: Percent,
     max_faces: u32,
 ) -> Result<Vec<Match>, Fault> {
-    let query = Query { probe, min_cosine: comparable.min_cosine(threshold), limit: max_faces as usize };
-    let search = call.service.indexes.faces.nearest(&comparable.collection, query);
-    let neighbours = call.stages.time_async(Stage::Search, search).await?.ok_or(Fault::FaceNotFound)?;
-    let ids: Vec<FaceId> = neighbours.iter().map(|neighbour| neighbour.id).collect();
+    Ok(matches_of_each(call, comparable, vec![probe], threshold, max_faces).await?.pop().unwrap_or_default())
+}
+
+/// The faces of a collection that resemble each of these probes, most similar first.
+pub(super) async fn matches_of_each(
+    call: Call<'_>,
+    comparable: &Comparable,
+    probes: Vec<Probe<FaceId>>,
+    threshold: Percent,
+    max_faces: u32,
+) -> Result<Vec<Vec<Match>>, Fault> {
+    let (min_cosine, limit) = (comparable.min_cosine(threshold), max_faces as usize);
+    let queries = probes.into_iter().map(|probe| Query { probe, min_cosine, limit }).collect();
+    let search = call.service.indexes.faces.nearest_to_each(&comparable.collection, queries);
+    let answers = call.stages.time_async(Stage::Search, search).await?;
+    let found: Vec<_> = answers.into_iter().collect::<Option<_>>().ok_or(Fault::FaceNotFound)?;
+    let ids: HashSet<FaceId> = found.iter().flatten().map(|neighbour| neighbour.id).collect();
+    let ids: Vec<FaceId> = ids.into_iter().collect();
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(found.iter().map(|_| Vec::new()).collect());
     }
     let reading = call.service.store.faces(&comparable.collection, None, Some(&ids), None, ids.len() as i64);
     let faces = call.stages.time_async(Stage::Store, reading).await?;
-    let mut by_id: HashMap<FaceId, Face> = faces.into_iter().map(|face| (face.face_id, face)).collect();
+    let by_id: HashMap<FaceId, Face> = faces.into_iter().map(|face| (face.face_id, face)).collect();
     // A face that was deleted since the scan has no metadata any more and drops out here.
-    let matches = neighbours.iter().filter_map(|neighbour| {
-        let face = by_id.remove(&neighbour.id)?;
+    let matched = |neighbour: &Neighbour<FaceId>| {
+        let face = by_id.get(&neighbour.id)?.clone();
         let similarity = comparable.similarity(neighbour.cosine);
         (similarity >= threshold).then_some(Match { similarity, face })
-    });
-    Ok(matches.collect())
+    };
+    Ok(found.iter().map(|neighbours| neighbours.iter().filter_map(matched).collect()).collect())
 }

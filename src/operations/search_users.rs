@@ -1,14 +1,14 @@
 //! SearchUsers and SearchUsersByImage: the users of a collection that a probe resembles.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::{
-    AttributeSet, CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason,
-    User, UserId,
+    CollectionId, FaceDetail, FaceId, Fault, ImageSource, ModelVersion, Percent, QualityFilter, Reason, User, UserId,
 };
-use crate::search::{Probe, Query};
+use crate::search::{Neighbour, Probe, Query};
 use crate::store::UserKey;
 use crate::telemetry::Stage;
+use crate::vision::Wanted;
 
 use super::{Call, Comparable, UnindexedFace};
 
@@ -88,7 +88,7 @@ pub async fn search_users_by_image(call: Call<'_>, request: SearchUsersByImage) 
     let models = call.comparable(&request.collection_id).await?.models;
     let filter = request.quality_filter;
     let (probe, unsearched) = call
-        .with_faces(&models, request.image, AttributeSet::DEFAULT, move |pipeline, _, scene, stages| {
+        .with_faces(&models, request.image, Wanted::ALL, move |pipeline, _, scene, stages| {
             let (mut probe, mut unsearched) = (None, Vec::new());
             for face in scene.faces {
                 let mut reasons = if face.rank > 0 { vec![Reason::FaceNotLargest] } else { face.shortcomings(filter) };
@@ -128,21 +128,35 @@ async fn matches(
     threshold: Percent,
     max_users: u32,
 ) -> Result<Vec<(Percent, User)>, Fault> {
-    let query = Query { probe, min_cosine: comparable.min_cosine(threshold), limit: max_users as usize };
-    let search = call.service.indexes.users.nearest(&comparable.collection, query);
+    Ok(matches_of_each(call, comparable, vec![probe], threshold, max_users).await?.pop().unwrap_or_default())
+}
+
+/// The users of a collection that each of these probes resembles, most similar first.
+pub(super) async fn matches_of_each(
+    call: Call<'_>,
+    comparable: &Comparable,
+    probes: Vec<Probe<UserKey>>,
+    threshold: Percent,
+    max_users: u32,
+) -> Result<Vec<Vec<(Percent, User)>>, Fault> {
+    let (min_cosine, limit) = (comparable.min_cosine(threshold), max_users as usize);
+    let queries = probes.into_iter().map(|probe| Query { probe, min_cosine, limit }).collect();
+    let search = call.service.indexes.users.nearest_to_each(&comparable.collection, queries);
     // A user without faces has no vector and resembles nobody.
-    let neighbours = call.stages.time_async(Stage::Search, search).await?.unwrap_or_default();
-    let keys: Vec<UserKey> = neighbours.iter().map(|neighbour| neighbour.id).collect();
+    let answers = call.stages.time_async(Stage::Search, search).await?;
+    let found: Vec<Vec<Neighbour<UserKey>>> = answers.into_iter().map(Option::unwrap_or_default).collect();
+    let keys: HashSet<UserKey> = found.iter().flatten().map(|neighbour| neighbour.id).collect();
+    let keys: Vec<UserKey> = keys.into_iter().collect();
     if keys.is_empty() {
-        return Ok(Vec::new());
+        return Ok(found.iter().map(|_| Vec::new()).collect());
     }
     let reading = call.service.store.users(&comparable.collection, None, Some(&keys), keys.len() as i64);
-    let mut by_key: HashMap<UserKey, User> = call.stages.time_async(Stage::Store, reading).await?.into_iter().collect();
+    let by_key: HashMap<UserKey, User> = call.stages.time_async(Stage::Store, reading).await?.into_iter().collect();
     // A user that was deleted since the scan drops out here.
-    let matches = neighbours.iter().filter_map(|neighbour| {
-        let user = by_key.remove(&neighbour.id)?;
+    let matched = |neighbour: &Neighbour<UserKey>| {
+        let user = by_key.get(&neighbour.id)?.clone();
         let similarity = comparable.similarity(neighbour.cosine);
         (similarity >= threshold).then_some((similarity, user))
-    });
-    Ok(matches.collect())
+    };
+    Ok(found.iter().map(|neighbours| neighbours.iter().filter_map(matched).collect()).collect())
 }

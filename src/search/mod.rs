@@ -108,9 +108,18 @@ impl<Id: Member> Index<Id> {
         collection: &Collection,
         query: Query<Id>,
     ) -> Result<Option<Vec<Neighbour<Id>>>, Fault> {
+        Ok(self.nearest_to_each(collection, vec![query]).await?.pop().flatten())
+    }
+
+    /// As [`Self::nearest`] for several questions, in their order: together they cost little more than one.
+    pub async fn nearest_to_each(
+        &self,
+        collection: &Collection,
+        queries: Vec<Query<Id>>,
+    ) -> Result<Vec<Option<Vec<Neighbour<Id>>>>, Fault> {
         match &self.0 {
-            Way::Memory(galleries) => galleries.nearest(collection, query).await,
-            Way::Pgvector(tables) => tables.nearest(collection, query).await,
+            Way::Memory(galleries) => galleries.nearest(collection, queries).await,
+            Way::Pgvector(tables) => tables.nearest(collection, queries).await,
         }
     }
 

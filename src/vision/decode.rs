@@ -5,19 +5,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
-use image::{DynamicImage, ImageDecoder, ImageFormat, Limits, RgbImage};
+use image::codecs::webp::WebPDecoder;
+use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
 
 use crate::domain::{Fault, Pose};
 
+use super::formats::{Format, Formats};
 use super::orientation::Orientation;
+use super::webp::WebP;
 
 /// What a PNG's decoder may allocate beside the pixels. A row of 10,000 px takes 80 kB; without a limit a colour profile of a few
 /// megabytes of compressed zeros unpacks to gigabytes.
 const PNG_BUFFERS: u64 = 32 << 20;
 
-/// What an image may measure, checked from its header before a pixel is decoded.
+/// What an image may be and measure, checked from its header before a pixel is decoded.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageLimits {
+    /// The formats that are taken.
+    pub formats: Formats,
     /// The shortest side that is accepted, in pixels.
     pub min_side: u32,
     /// The longest side that is accepted, in pixels.
@@ -35,7 +40,7 @@ pub struct Photo {
 }
 
 impl Photo {
-    /// Decodes a JPEG or PNG. Grey, palette, CMYK and 16-bit images become 8-bit RGB; alpha is dropped; a PNG's Exif is ignored.
+    /// Decodes a JPEG, PNG or WebP. Grey, palette, CMYK and 16-bit images become 8-bit RGB; alpha is dropped; a PNG's Exif is ignored.
     ///
     /// Fails with [`Fault::InvalidImageFormat`], [`Fault::ImageTooSmall`] or [`Fault::ImageTooLarge`].
     pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Self, Fault> {
@@ -46,25 +51,36 @@ impl Photo {
 
     fn read(bytes: &[u8], limits: &ImageLimits) -> Result<Self, Fault> {
         let undecodable = |error: image::ImageError| Fault::InvalidImageFormat(error.to_string());
-        match image::guess_format(bytes).map_err(undecodable)? {
-            ImageFormat::Jpeg => {
+        let kind = image::guess_format(bytes).map_err(undecodable)?;
+        let format = Format::of(kind).filter(|format| limits.formats.has(*format));
+        let format = format.ok_or_else(|| Fault::InvalidImageFormat(format!("{kind:?} is no format that is taken")))?;
+        match format {
+            Format::Jpeg => {
                 let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(undecodable)?;
                 check_size(decoder.dimensions(), limits)?;
                 let exif = decoder.exif_metadata().map_err(undecodable)?;
                 let declared = exif.and_then(Orientation::from_exif);
-                let stored = pixels(decoder).map_err(undecodable)?;
-                Ok(Self { stored, orientation: declared.unwrap_or(Orientation::UPRIGHT), declared: declared.is_some() })
+                Ok(Self::declaring(declared, pixels(decoder).map_err(undecodable)?))
             }
-            ImageFormat::Png => {
+            Format::Png => {
                 let mut buffers = Limits::no_limits();
                 buffers.max_alloc = Some(PNG_BUFFERS);
                 let decoder = PngDecoder::with_limits(Cursor::new(bytes), buffers).map_err(undecodable)?;
                 check_size(decoder.dimensions(), limits)?;
-                let stored = pixels(decoder).map_err(undecodable)?;
-                Ok(Self { stored, orientation: Orientation::UPRIGHT, declared: false })
+                Ok(Self::declaring(None, pixels(decoder).map_err(undecodable)?))
             }
-            other => Err(Fault::InvalidImageFormat(format!("{other:?} is neither JPEG nor PNG"))),
+            Format::Webp => {
+                let picture = WebP::read(bytes).map_err(|why| Fault::InvalidImageFormat(why.to_owned()))?;
+                check_size(picture.size, limits)?;
+                let declared = picture.exif.and_then(|block| Orientation::from_exif(block.to_vec()));
+                let decoder = WebPDecoder::new(Cursor::new(picture.alone())).map_err(undecodable)?;
+                Ok(Self::declaring(declared, pixels(decoder).map_err(undecodable)?))
+            }
         }
+    }
+
+    fn declaring(orientation: Option<Orientation>, stored: RgbImage) -> Self {
+        Self { stored, orientation: orientation.unwrap_or(Orientation::UPRIGHT), declared: orientation.is_some() }
     }
 
     /// Width and height of the upright image, in pixels.
@@ -103,6 +119,7 @@ impl Photo {
     }
 }
 
+/// All of an image as 8-bit RGB.
 fn pixels(decoder: impl ImageDecoder) -> image::ImageResult<RgbImage> {
     DynamicImage::from_decoder(decoder).map(DynamicImage::into_rgb8)
 }
@@ -122,7 +139,9 @@ mod tests {
     use super::*;
     use image::{ImageEncoder, codecs::png::PngEncoder};
 
-    const LIMITS: ImageLimits = ImageLimits { min_side: 80, max_side: 10_000, max_pixels: 100_000_000 };
+    const LIMITS: ImageLimits =
+        ImageLimits { formats: Formats::ALL, min_side: 80, max_side: 10_000, max_pixels: 100_000_000 };
+    const WEBP: &[u8] = include_bytes!("../../fuzz/seeds/decode/alpha-exif.webp");
 
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -189,13 +208,62 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_format_that_is_not_taken_is_invalid_however_good_the_file() {
+        let plain = ImageLimits { formats: Formats::of(&[Format::Jpeg, Format::Png]), ..LIMITS };
+        assert!(matches!(Photo::decode(WEBP, &plain), Err(Fault::InvalidImageFormat(why)) if why.contains("WebP")));
+        let only = ImageLimits { formats: Formats::of(&[Format::Webp]), ..LIMITS };
+        assert!(Photo::decode(WEBP, &only).is_ok());
+        assert!(matches!(Photo::decode(&png(100, 100), &only), Err(Fault::InvalidImageFormat(_))));
+    }
+
+    #[test]
+    fn a_webp_keeps_to_the_same_limits_and_turns_as_its_exif_says() {
+        let photo = Photo::decode(WEBP, &LIMITS).unwrap_or_else(|e| panic!("{e}"));
+        assert!(photo.declared);
+        assert_eq!((photo.stored.dimensions(), photo.size()), ((120, 90), (90, 120)));
+        // What was drawn there, up to what compression makes of it.
+        let [red, green, blue] = photo.stored.get_pixel(100, 60).0;
+        assert!(red.abs_diff(200) < 12 && green.abs_diff(120) < 12 && blue.abs_diff(160) < 12, "{red} {green} {blue}");
+        let few = ImageLimits { max_pixels: 10_799, ..LIMITS };
+        assert!(matches!(Photo::decode(WEBP, &few), Err(Fault::ImageTooLarge { width: 120, height: 90 })));
+        let wide = ImageLimits { min_side: 91, ..LIMITS };
+        assert!(matches!(Photo::decode(WEBP, &wide), Err(Fault::ImageTooSmall { width: 120, height: 90 })));
+    }
+
+    #[test]
+    fn a_webp_says_how_large_it_is_before_its_pixels_are_read() {
+        let mut bomb = WEBP.to_vec();
+        let frame = bomb.windows(4).position(|window| window == b"VP8 ").unwrap() + 8;
+        bomb[frame + 6..frame + 10].copy_from_slice(&[0xff, 0x3f, 0xff, 0x3f]);
+        assert!(matches!(Photo::decode(&bomb, &LIMITS), Err(Fault::ImageTooLarge { width: 16_383, height: 16_383 })));
+    }
+
     proptest::proptest! {
         #[test]
-        fn rubbish_behind_a_signature_never_panics(jpeg: bool, tail in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
-            let mut bytes = if jpeg { b"\xff\xd8\xff\xe0".to_vec() } else { png(90, 90) };
+        fn rubbish_behind_a_signature_never_panics(kind in 0..3, tail in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
+            let mut bytes = match kind {
+                0 => b"\xff\xd8\xff\xe0".to_vec(),
+                1 => png(90, 90),
+                _ => WEBP.to_vec(),
+            };
             bytes.truncate(50);
             bytes.extend(tail);
             let _ = Photo::decode(&bytes, &LIMITS);
+        }
+
+        #[test]
+        fn a_webp_with_changed_bytes_is_read_or_refused(changes in proptest::collection::vec((0..WEBP.len(), proptest::num::u8::ANY), 1..8)) {
+            let mut bytes = WEBP.to_vec();
+            for (place, byte) in changes {
+                bytes[place] = byte;
+            }
+            let small = ImageLimits { min_side: 1, max_pixels: 500_000, ..LIMITS };
+            match Photo::decode(&bytes, &small) {
+                Ok(photo) => proptest::prop_assert!(u64::from(photo.size().0) * u64::from(photo.size().1) <= 500_000),
+                Err(Fault::InvalidImageFormat(_) | Fault::ImageTooLarge { .. } | Fault::ImageTooSmall { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
         }
     }
 }

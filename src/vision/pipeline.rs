@@ -17,6 +17,27 @@ use super::scene::{DetectedFace, Scene};
 use super::yunet::Detection;
 use super::{pose, quality};
 
+/// What is wanted of an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// About each face.
+    attributes: AttributeSet,
+    /// So many of its largest faces.
+    most: usize,
+}
+
+impl Wanted {
+    /// Every face, as far as an image can have them, with these attributes.
+    pub fn all_with(attributes: AttributeSet) -> Self {
+        Self { attributes, most: MAX_FACES_PER_IMAGE }
+    }
+
+    /// Every face, with what every reply tells.
+    pub const ALL: Self = Self { attributes: AttributeSet::DEFAULT, most: MAX_FACES_PER_IMAGE };
+    /// The largest face, with what every reply tells.
+    pub const LARGEST: Self = Self { attributes: AttributeSet::DEFAULT, most: 1 };
+}
+
 /// The models of a pack, for one thread.
 pub struct Pipeline {
     detector: Detector,
@@ -47,8 +68,8 @@ impl Pipeline {
         &self.version
     }
 
-    /// The image's faces, with what is asked for about them.
-    pub fn detect(&mut self, mut photo: Photo, wanted: AttributeSet, stages: &Stages) -> ort::Result<Scene> {
+    /// The image's faces, largest first.
+    pub fn detect(&mut self, mut photo: Photo, wanted: Wanted, stages: &Stages) -> ort::Result<Scene> {
         let (mut detections, orientation_correction) = if self.estimates_orientation && !photo.declared {
             let (found, correction) = self.detector.detect_any_way_up(&mut photo, stages)?;
             (found, Some(correction))
@@ -61,15 +82,18 @@ impl Pipeline {
             b.area().total_cmp(&a.area()).then(b.score.total_cmp(&a.score)).then(a.rect[0].total_cmp(&b.rect[0]))
         });
         detections.truncate(MAX_FACES_PER_IMAGE);
+        let mut faces: Vec<DetectedFace> = Vec::new();
         for detection in &mut detections {
+            // A closer look at each face is most of the work on a photo of many.
+            if faces.len() == wanted.most {
+                break;
+            }
             detection.landmarks = stages.time(Stage::Detect, || self.detector.refine(photo, detection))?;
+            let described = stages.time(Stage::Align, || self.describe(photo, detection));
+            faces.extend(described.map(|face| DetectedFace { rank: faces.len(), ..face }));
         }
-        let mut faces: Vec<DetectedFace> = stages.time(Stage::Align, || {
-            let faces = detections.iter().filter_map(|detection| self.describe(photo, detection));
-            faces.enumerate().map(|(rank, face)| DetectedFace { rank, ..face }).collect()
-        });
-        if wanted != AttributeSet::DEFAULT {
-            let describing = || self.attributes.describe(photo, &mut faces, wanted, &mut self.resizer);
+        if wanted.attributes != AttributeSet::DEFAULT {
+            let describing = || self.attributes.describe(photo, &mut faces, wanted.attributes, &mut self.resizer);
             stages.time(Stage::Attributes, describing)?;
         }
         Ok(Scene { faces, orientation_correction })

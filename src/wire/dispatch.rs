@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::access::{Principal, SignedRequest, action, authorize};
-use crate::domain::{Fault, Operation};
+use crate::domain::{Fault, Operation, UnknownOperation};
 use crate::operations::{self, Call};
 use crate::store;
 use crate::task;
@@ -63,7 +63,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     let Caller { name: caller, is_proven } = caller;
     let line = Line { operation: name, caller, status, code, request_id: &request_id, total_ms, detail };
     line.log(&stages);
-    let known = name.parse::<Operation>().map_or("unknown", Operation::name);
+    let known = operation_named(&front, name).map_or_else(UnknownOperation::name, Operation::name);
     front.metrics.count(known, code, took, &stages);
     if let Some(traces) = &front.traces {
         let (status, context, answered) = (status.as_u16(), trace_context(&parts.headers), SystemTime::now());
@@ -110,13 +110,19 @@ async fn answer(
     let permit = front.requests.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Fault::Overloaded("too many requests in progress"))?;
     task::answering(permit, async {
-        let operation: Operation = name.parse()?;
+        let operation = operation_named(front, name)?;
         front.replies.are_welcome()?;
         let body = stages.time(Stage::Receive, || unpack(front, &parts.headers, body))?;
         let reply = run(Admission { front, principal, stages, operation, body }).await?;
         Ok(front.replies.hold(reply, operation.is_change())?)
     })
     .await
+}
+
+/// The operation of this name, if the server has it and it is not switched off.
+fn operation_named(front: &Front, name: &str) -> Result<Operation, UnknownOperation> {
+    let operation: Operation = name.parse()?;
+    if operation.is_extension() && !front.extensions { Err(UnknownOperation::Unknown) } else { Ok(operation) }
 }
 
 /// The head of a request as its signature sees it.
@@ -194,6 +200,9 @@ macro_rules! of_operation {
             }
             Operation::TagResource => $with!(TagResourceRequest, EmptyResponse, tag_resource),
             Operation::UntagResource => $with!(UntagResourceRequest, EmptyResponse, untag_resource),
+            Operation::SearchAllFacesByImage => {
+                $with!(SearchAllFacesByImageRequest, SearchAllFacesByImageResponse, search_all_faces_by_image)
+            }
         }
     };
 }

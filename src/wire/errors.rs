@@ -24,7 +24,7 @@ const MIB: usize = 1 << 20;
 #[derive(Debug)]
 pub enum Rejection {
     /// No operation of that name.
-    UnknownOperation,
+    UnknownOperation(UnknownOperation),
     /// Not JSON, or a member of another type.
     Serialization {
         /// What the client is told.
@@ -59,8 +59,8 @@ impl From<Violations> for Rejection {
 }
 
 impl From<UnknownOperation> for Rejection {
-    fn from(UnknownOperation: UnknownOperation) -> Self {
-        Self::UnknownOperation
+    fn from(unknown: UnknownOperation) -> Self {
+        Self::UnknownOperation(unknown)
     }
 }
 
@@ -84,7 +84,15 @@ impl Rejection {
     /// The reply that tells the client.
     pub fn reply(&self) -> ErrorReply {
         match self {
-            Self::UnknownOperation => framework(StatusCode::BAD_REQUEST, "UnknownOperationException", None),
+            Self::UnknownOperation(unknown) => {
+                let text = match unknown {
+                    UnknownOperation::Absent(name) => Some(format!(
+                        "This server does not have the operation {name}: it has those of Amazon Rekognition on faces in images and collections."
+                    )),
+                    UnknownOperation::Unknown => None,
+                };
+                framework(StatusCode::BAD_REQUEST, "UnknownOperationException", text.as_deref())
+            }
             Self::Serialization { text, .. } => framework(StatusCode::BAD_REQUEST, "SerializationException", *text),
             Self::BodyTooLarge => framework(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", None),
             Self::BodyTimeout => framework(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", None),
@@ -122,7 +130,8 @@ impl Rejection {
             }
             Self::Refusal(refusal) => Some(refusal.reason()),
             Self::Injected(_) => Some("injected by a rule".to_owned()),
-            Self::UnknownOperation | Self::BodyTooLarge | Self::BodyTimeout => None,
+            Self::UnknownOperation(unknown) => Some(unknown.to_string()),
+            Self::BodyTooLarge | Self::BodyTimeout => None,
         }
     }
 }

@@ -19,8 +19,9 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from databases import session
-from model import ITEMS, NOT_KEPT_IN_REPLIES, OPERATIONS, SHAPES
+from model import ITEMS, MODEL, NOT_KEPT_IN_REPLIES, OPERATIONS, SHAPES
 from model import errors_of, input_of, matches, members_of, output_of, problems, rules_of, status_of
 from PIL import Image
 from servers import REGION, ROOT
@@ -500,6 +501,48 @@ def test_what_cannot_occur_is_declared():
     assert set(CANNOT_OCCUR) <= set(DECLARED)
 
 
+# Operations that are not here
+
+# What each is about, by its name.
+ABSENT = {
+    "labels, text, moderation, protective equipment and celebrities in images": (
+        r"Detect(CustomLabels|Labels|ModerationLabels|ProtectiveEquipment|Text)|RecognizeCelebrities|GetCelebrityInfo"
+    ),
+    "videos": r"(Start|Get)(Celebrity|Person|Content|Face|Label|Segment|Text)(Recognition|Tracking|Moderation|Detection|Search)",
+    "streams": r"\w+StreamProcessors?",
+    "liveness": r"\w+FaceLiveness\w+",
+    "analysis in bulk": r"\w+MediaAnalysisJobs?",
+    "custom models": r"\w+(Project|Dataset)\w*",
+}
+NOT_HERE = sorted(set(MODEL["operations"]) - set(OPERATIONS))
+
+
+def test_the_source_names_every_operation_that_is_not_here():
+    source = (ROOT / "src/domain/absent.rs").read_text()
+    assert re.findall(r'^    "(\w+)",$', source, re.MULTILINE) == NOT_HERE
+
+
+@pytest.mark.parametrize("operation", NOT_HERE)
+def test_what_is_not_here_is_refused_by_its_name(world, operation):
+    reply = send(world.plain, operation, {})
+    text = f"This server does not have the operation {operation}: it has those of Amazon Rekognition on faces in images and collections."
+    assert (reply.status, reply.body) == (400, {"__type": "UnknownOperationException", "Message": text})
+    assert_headers(reply)
+    lines = [line for line in world.plain.log.read_text().splitlines() if reply.headers["x-amzn-requestid"] in line]
+    assert len(lines) == 1 and f"this server does not have the operation {operation}" in lines[0], lines
+
+
+def test_an_sdk_says_what_is_not_here(world):
+    with pytest.raises(ClientError, match=r"UnknownOperationException.*does not have the operation DetectLabels"):
+        world.plain.client.detect_labels(Image={"Bytes": b"no image"})
+
+
+def test_only_a_known_key_learns_what_is_not_here(world):
+    replies = [send(world.denying, operation, {}, key=("AKIASTRANGER00000001", "secret")) for operation in ("DetectLabels", "ListCollections")]
+    assert [reply.code for reply in replies] == ["UnrecognizedClientException"] * 2
+    assert send(world.denying, "DetectLabels", {}, key=NOBODY).code == "UnknownOperationException"
+
+
 # Constraints
 
 # Characters of every kind: all of ASCII that can be seen, and some beyond; of Unicode's categories one each that a pattern may name.
@@ -635,6 +678,17 @@ operations on faces. `tests/clients/test_conformance.py` compares the two, over 
 
 What differs is listed under [Exceptions](#exceptions).
 
+## Operations
+
+Of the {number} operations of the service, rekollect has the 21 on faces:
+
+{operations}
+
+One that is not here gets `UnknownOperationException` with status 400, and a message that names it. The call is a line in the log, and
+counts in `rekollect_requests_total` under its own name. No answer is made up. [Why they are not here](non-goals.md).
+
+What rekollect has beyond the service is on [a page of its own](extensions.md).
+
 ## Declared errors
 
 Without the `Exception` at the end of their names.
@@ -683,6 +737,15 @@ def by_reason(exceptions):
     return [(", ".join(what), why) for why, what in names.items()]
 
 
+def operations():
+    yield "faces: collections, users, searches, images", "yes", ", ".join(OPERATIONS)
+    left = list(NOT_HERE)
+    for about, pattern in ABSENT.items():
+        yield about, "no", ", ".join(name for name in left if re.fullmatch(pattern, name))
+        left = [name for name in left if not re.fullmatch(pattern, name)]
+    assert left == [], "ABSENT says what each operation is about"
+
+
 def errors_of_each():
     for operation in OPERATIONS:
         yes, no = [], []
@@ -703,6 +766,8 @@ def page():
     not_kept = {place: why for (place, _rule), why in NOT_KEPT_IN_REPLIES.items()}
     not_answered = {".".join(member): why for member, why in NOT_ANSWERED.items()}
     return PAGE.format(
+        number=len(MODEL["operations"]),
+        operations=table(["about", "here", "operations"], operations()),
         errors=table(["operation", "provoked", "cannot occur"], errors_of_each()),
         ways=table(["error", "status", "provoked by"], [(short(error), str(status_of(error)), by) for error, (by, _) in PROVOKED.items()]),
         reasons=table(["error", "of", "because"], reasons()),

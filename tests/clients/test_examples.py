@@ -11,7 +11,7 @@ import pytest
 from conftest import PHOTOS
 from pictures import opened, saved
 from PIL import Image
-from servers import BINARY, REGION, ROOT
+from servers import BINARY, REGION, ROOT, rekognition
 from test_pgvector import PGVECTOR, database  # noqa: F401
 from test_s3 import Moto
 from test_scenario import HERE, command_of
@@ -19,6 +19,7 @@ from test_scenario import HERE, command_of
 EXAMPLES = ROOT / "examples"
 PYTHON, JAVASCRIPT = EXAMPLES / "photo-app-python", EXAMPLES / "photo-app-javascript"
 KEY = ("photo-app", "only-for-these-tests")
+EVERY_FACE = EXAMPLES / "every-face-python"
 PYTEST, CONTAINER_PYTHON, CONTAINER_RUST = EXAMPLES / "pytest", EXAMPLES / "testcontainers-python", EXAMPLES / "testcontainers-rust"
 COMPOSE = ROOT / ".venv-test/bin/docker-compose"
 COMPOSE_FILES = [
@@ -105,6 +106,22 @@ def test_the_photo_app_in_python(server, moto, photos, tmp_path):
     assert run([sys.executable, "photo_app.py", "who", photos / "barack/obama.jpg"], folder, server, moto, photos) == "a stranger\n"
 
 
+def test_every_face_in_python(server, moto, photos, tmp_path):
+    folder = copy_of(EVERY_FACE, tmp_path)
+    client = rekognition(server.url, KEY)
+    client.create_collection(CollectionId="people")
+    try:
+        for name in ("barack", "joe"):
+            (data, *_) = [path.read_bytes() for path in sorted((photos / name).iterdir())]
+            client.index_faces(CollectionId="people", Image={"Bytes": data}, ExternalImageId=name)
+        command = [sys.executable, "every_face.py", "people"]
+        told = run([*command, photos / "barack+joe.jpg"], folder, server, moto, photos)
+        assert sorted(told.splitlines()) == ["barack", "joe"]
+        assert set(run([*command, photos / "strangers.jpg"], folder, server, moto, photos).splitlines()) == {"a stranger"}
+    finally:
+        client.delete_collection(CollectionId="people")
+
+
 def test_the_photo_app_in_javascript(server, moto, photos, tmp_path):
     node, _ = command_of("js")
     folder = copy_of(JAVASCRIPT, tmp_path)
@@ -121,7 +138,7 @@ def test_the_photo_app_in_javascript(server, moto, photos, tmp_path):
 def test_the_examples_pin_what_the_tests_have():
     """So that what is tested here is what somebody who follows a README gets."""
     ours = (ROOT / "tests/requirements.txt").read_text()
-    for example in (PYTHON, PYTEST, CONTAINER_PYTHON):
+    for example in (PYTHON, EVERY_FACE, PYTEST, CONTAINER_PYTHON):
         for line in (example / "requirements.txt").read_text().split():
             assert f"\n{line} \\\n" in ours, f"{example.name}: {line}"
     ours, theirs = (json.loads((folder / "package-lock.json").read_text())["packages"] for folder in (HERE / "js", JAVASCRIPT))

@@ -39,6 +39,53 @@ def test_every_form_of_jpeg_and_png(client, collection, portrait, indexed):
         assert similarity >= 95, form
 
 
+@pytest.fixture(scope="module")
+def with_webp(start_server, tmp_path_factory, portrait):
+    """A server that takes WebP too, and a bucket with one."""
+    folder = tmp_path_factory.mktemp("webp") / "s3"
+    (folder / "photos").mkdir(parents=True)
+    (folder / "photos/portrait.webp").write_bytes(pictures.saved(portrait, "WEBP", quality=90))
+    return start_server(args=["--image-formats", "jpeg,png,webp", "--s3-dir", str(folder)]).client
+
+
+def test_webp_is_taken_where_the_operator_says_so(with_webp, client, portrait):
+    with_webp.create_collection(CollectionId="webp")
+    (record,) = with_webp.index_faces(CollectionId="webp", Image={"Bytes": pictures.saved(portrait)})["FaceRecords"]
+    box, wide = record["Face"]["BoundingBox"], portrait.convert("RGBA")
+    wide.putalpha(120)
+    for form, data in {
+        "plain": pictures.saved(portrait, "WEBP", quality=90),
+        "poor": pictures.saved(portrait, "WEBP", quality=30),
+        "alpha": pictures.saved(wide, "WEBP", quality=90),
+    }.items():
+        found, similarity = search(with_webp, "webp", data)
+        assert found == pytest.approx(box, abs=0.02) and similarity >= 97, form
+        with pytest.raises(client.exceptions.InvalidImageFormatException, match="Request has invalid image format"):
+            client.detect_faces(Image={"Bytes": data})
+    for orientation, method in pictures.STORED_AS.items():
+        exif = Image.Exif()
+        exif[pictures.EXIF_ORIENTATION] = orientation
+        stored = portrait if method is None else portrait.transpose(method)
+        found, similarity = search(with_webp, "webp", pictures.saved(stored, "WEBP", quality=90, exif=exif))
+        assert found == pytest.approx(box, abs=0.02) and similarity >= 97, orientation
+    (face,) = with_webp.detect_faces(Image={"S3Object": {"Bucket": "photos", "Name": "portrait.webp"}})["FaceDetails"]
+    assert face["BoundingBox"] == pytest.approx(box, abs=0.02)
+
+
+def test_a_webp_that_is_no_photo_or_too_large_is_refused(with_webp, portrait):
+    whole = pictures.saved(portrait, "WEBP", quality=90)
+    moving = pictures.saved(portrait, "WEBP", save_all=True, append_images=[ImageOps.mirror(portrait)])
+    lossless = pictures.saved(portrait.resize((100, 100)), "WEBP", lossless=True)
+    for data in (whole[:-1], whole[: len(whole) // 2], whole[:12], moving, lossless, whole[:40] + bytes(len(whole) - 40)):
+        with pytest.raises(with_webp.exceptions.InvalidImageFormatException):
+            with_webp.detect_faces(Image={"Bytes": data})
+    large = pictures.saved(Image.new("RGB", (10_001, 80)), "WEBP", quality=1, method=0)
+    with pytest.raises(with_webp.exceptions.ImageTooLargeException, match="10001 x 80 exceed"):
+        with_webp.detect_faces(Image={"Bytes": large})
+    with pytest.raises(with_webp.exceptions.InvalidParameterException):
+        with_webp.detect_faces(Image={"Bytes": pictures.saved(Image.new("RGB", (79, 80)), "WEBP")})
+
+
 def detected(client, image):
     (face,) = client.detect_faces(Image={"Bytes": pictures.saved(image)})["FaceDetails"]
     return face

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod all_faces;
 mod attributes;
 mod bodies;
 mod browsers;

@@ -122,3 +122,30 @@ fn health_and_readiness_are_plain() {
     let version: Value = server.ok("CreateCollection", json!({"CollectionId": "c"}));
     assert!(version["FaceModelVersion"].as_str().unwrap().chars().all(|c| c.is_ascii_digit() || c == '.'));
 }
+
+#[test]
+fn an_operation_of_the_cloud_that_is_not_here_is_refused_by_its_name() {
+    let server = server();
+    for (operation, body) in [
+        ("DetectLabels", r#"{"Image":{"Bytes":"aGk="}}"#),
+        ("StartFaceDetection", "{}"),
+        ("CreateFaceLivenessSession", "no JSON"),
+    ] {
+        let reply = server.post(operation, body);
+        let text = format!(
+            "This server does not have the operation {operation}: it has those of Amazon Rekognition on faces in images and collections."
+        );
+        assert_eq!(
+            (reply.status, reply.json()),
+            (400, json!({"__type": "UnknownOperationException", "Message": text}))
+        );
+        let counted =
+            format!("rekollect_requests_total{{operation=\"{operation}\",code=\"UnknownOperationException\"}} 1");
+        assert!(server.get("/metrics").text.lines().any(|line| line == counted), "{counted}");
+    }
+    // Whoever is nobody does not learn which there are.
+    let signed = Server::start(Store::Sqlite, &["--access-key-id", "AKIA", "--secret-access-key", "hush"]).unwrap();
+    let code = |operation: &str| signed.post(operation, "{}").json()["__type"].clone();
+    assert_eq!(code("DetectLabels"), json!("MissingAuthenticationTokenException"));
+    assert_eq!(code("DetectLabels"), code("ListFaces"));
+}

@@ -70,11 +70,14 @@ pub struct Entry<Id> {
     pub(super) refused: AtomicUsize,
     /// One scan at a time goes over it.
     scanning: Arc<tokio::sync::Mutex<()>>,
-    waiting: Mutex<Vec<(Query<Id>, Reply<Id>)>>,
+    waiting: Mutex<Vec<(Vec<Query<Id>>, Reply<Id>)>>,
 }
 
+/// Questions of one pass over a gallery, at most, so that what a scan notes of each stays bounded; more than one caller has.
+const MOST_QUESTIONS: usize = 512;
+
 type Answer<Id> = Option<Vec<Neighbour<Id>>>;
-type Reply<Id> = oneshot::Sender<Result<Answer<Id>, Fault>>;
+type Reply<Id> = oneshot::Sender<Result<Vec<Answer<Id>>, Fault>>;
 
 impl<Id: Member> Galleries<Id> {
     /// None yet.
@@ -82,16 +85,16 @@ impl<Id: Member> Galleries<Id> {
         Self { by_name: Arc::default(), store, wait, room, budget: place.budget, files: place.files, dimensions }
     }
 
-    /// See [`super::super::Index::nearest`].
-    pub async fn nearest(&self, collection: &Collection, query: Query<Id>) -> Result<Answer<Id>, Fault> {
+    /// See [`super::super::Index::nearest_to_each`].
+    pub async fn nearest(&self, collection: &Collection, queries: Vec<Query<Id>>) -> Result<Vec<Answer<Id>>, Fault> {
         let entry = self.entry(collection)?;
         entry.share.touch();
-        let answer = match self.up_to_date(&entry, collection).await {
-            Ok(()) => entry.clone().ask(query).await,
+        let answers = match self.up_to_date(&entry, collection).await {
+            Ok(()) => entry.clone().ask(queries).await,
             Err(fault) => Err(fault),
         };
         self.mend(&entry, collection);
-        answer
+        answers
     }
 
     /// See [`super::super::Index::vector`].
@@ -228,34 +231,54 @@ impl<Id: Member> Entry<Id> {
     }
 
     /// Asks what is there. Questions that come while a scan goes on share the next one.
-    async fn ask(self: Arc<Self>, query: Query<Id>) -> Result<Answer<Id>, Fault> {
+    async fn ask(self: Arc<Self>, queries: Vec<Query<Id>>) -> Result<Vec<Answer<Id>>, Fault> {
         const CONTEXT: &str = "scanning a gallery";
-        let (reply, mut answer) = oneshot::channel();
-        lock(&self.waiting).push((query, reply));
-        let turn = tokio::select! {
-            biased;
-            answer = &mut answer => return answer.map_err(Fault::internal(CONTEXT))?,
-            turn = self.scanning.clone().lock_owned() => turn,
-        };
-        // The scan has the turn, and not its caller, who may go.
-        let scan = move || {
-            self.answer_waiting();
-            drop(turn);
-        };
-        task::on_a_thread(CONTEXT, scan).await?;
-        answer.await.map_err(Fault::internal(CONTEXT))?
+        let (reply, mut answers) = oneshot::channel();
+        lock(&self.waiting).push((queries, reply));
+        loop {
+            let turn = tokio::select! {
+                biased;
+                answers = &mut answers => return answers.map_err(Fault::internal(CONTEXT))?,
+                turn = self.scanning.clone().lock_owned() => turn,
+            };
+            // The scan has the turn, and not its caller, who may go. Where very much waits, it may have been for others alone.
+            let entry = self.clone();
+            let scan = move || {
+                entry.answer_waiting();
+                drop(turn);
+            };
+            task::on_a_thread(CONTEXT, scan).await?;
+        }
     }
 
-    /// Answers every question that waits, in one pass.
+    /// Answers the questions that wait, in one pass.
     fn answer_waiting(&self) {
-        let mut waiting = std::mem::take(&mut *lock(&self.waiting));
-        // Whoever went away needs no answer.
-        waiting.retain(|(_, reply)| !reply.is_closed());
-        let (queries, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let (asked, replies): (Vec<_>, Vec<_>) = self.next_questions().into_iter().unzip();
+        let numbers: Vec<usize> = asked.iter().map(Vec::len).collect();
+        let queries: Vec<Query<Id>> = asked.into_iter().flatten().collect();
         match self.gallery.load().nearest(&queries) {
-            Ok(answers) => answers.into_iter().zip(replies).for_each(|(answer, reply)| drop(reply.send(Ok(answer)))),
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                for (number, reply) in numbers.into_iter().zip(replies) {
+                    let _ = reply.send(Ok(answers.by_ref().take(number).collect()));
+                }
+            }
             Err(fault) => replies.into_iter().for_each(|reply| drop(reply.send(Err(fault.clone())))),
         }
+    }
+
+    /// Takes what waits, from those who came first, as far as one pass bears it.
+    fn next_questions(&self) -> Vec<(Vec<Query<Id>>, Reply<Id>)> {
+        let mut waiting = lock(&self.waiting);
+        // Whoever went away needs no answer.
+        waiting.retain(|(_, reply)| !reply.is_closed());
+        let mut questions = 0;
+        let fitting = waiting.iter().take_while(|(queries, _)| {
+            questions += queries.len();
+            questions <= MOST_QUESTIONS
+        });
+        let next = fitting.count().max(1).min(waiting.len());
+        waiting.drain(..next).collect()
     }
 }
 
@@ -288,8 +311,8 @@ mod tests {
     /// A gallery over which a scan goes for some tenths of a second, the question that began it, and the answers to others that share it.
     async fn while_scanned() -> (
         Arc<Entry<FaceId>>,
-        impl Future<Output = Result<Answer<FaceId>, Fault>>,
-        Vec<oneshot::Receiver<Result<Answer<FaceId>, Fault>>>,
+        impl Future<Output = Result<Vec<Answer<FaceId>>, Fault>>,
+        Vec<oneshot::Receiver<Result<Vec<Answer<FaceId>>, Fault>>>,
     ) {
         let entry = Arc::new(Entry::<FaceId>::new(&collection(1), Budget::new(None).share(|| {}), None));
         let mut gallery = Gallery::for_members(0);
@@ -300,10 +323,10 @@ mod tests {
         let mut others = Vec::new();
         for _ in 0..400 {
             let (reply, answer) = oneshot::channel();
-            lock(&entry.waiting).push((query(), reply));
+            lock(&entry.waiting).push((vec![query()], reply));
             others.push(answer);
         }
-        let mut asking = Box::pin(entry.clone().ask(query()));
+        let mut asking = Box::pin(entry.clone().ask(vec![query()]));
         while entry.scanning.try_lock().is_ok() {
             let waited = tokio::time::timeout(Duration::from_millis(1), &mut asking).await;
             assert!(waited.is_err(), "the scan was too short to see");
@@ -317,7 +340,7 @@ mod tests {
         drop(asking);
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(entry.scanning.try_lock().is_err(), "the turn is free while the scan goes on");
-        assert_eq!(entry.clone().ask(query()).await.unwrap().unwrap().len(), 4096);
+        assert_eq!(found(entry.clone().ask(vec![query()]).await), [4096]);
         for other in &mut others {
             assert!(other.try_recv().is_ok(), "a question that shared the scan got no answer");
         }
@@ -331,7 +354,40 @@ mod tests {
         entry.gallery.store(Arc::new(changed));
         assert_eq!(entry.gallery.load().len(), 19_999);
         assert!(entry.scanning.try_lock().is_err(), "the scan ended first");
-        assert_eq!(asking.await.unwrap().unwrap().len(), 4096);
-        assert_eq!(entry.ask(query()).await.unwrap().unwrap().len(), 4096);
+        assert_eq!(found(asking.await), [4096]);
+        assert_eq!(found(entry.ask(vec![query()]).await), [4096]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_asks_several_questions_gets_their_answers_in_order_however_many_wait() {
+        let entry = Arc::new(Entry::<FaceId>::new(&collection(1), Budget::new(None).share(|| {}), None));
+        let mut gallery = Gallery::for_members(0);
+        for n in 0..50u128 {
+            gallery.insert(FaceId::from_bytes(n.to_be_bytes()), &[1.0, n as f32, 0.0, 0.0]).unwrap();
+        }
+        entry.gallery.store(Arc::new(gallery));
+        let ask = |caller: usize| {
+            let limits = (1..=20).map(move |n| (n * 7 + caller) % 50);
+            let queries = limits.clone().map(|limit| Query { limit, ..query() }).collect();
+            let entry = entry.clone();
+            async move { assert_eq!(found(entry.ask(queries).await), limits.collect::<Vec<_>>(), "caller {caller}") }
+        };
+        // Before anybody has the turn, so that they wait together: 2,000 questions, and one who went away.
+        let turn = entry.scanning.clone().lock_owned().await;
+        let mut gone = Box::pin(ask(0));
+        assert!(tokio::time::timeout(Duration::from_millis(5), &mut gone).await.is_err());
+        let waiting = futures_util::future::join_all((0..100).map(ask));
+        drop(gone);
+        let (_, ()) = tokio::join!(waiting, async {
+            tokio::task::yield_now().await;
+            assert!(lock(&entry.waiting).len() > MOST_QUESTIONS / 20);
+            drop(turn);
+        });
+        assert!(lock(&entry.waiting).is_empty());
+    }
+
+    /// How many neighbours each answer has.
+    fn found(answers: Result<Vec<Answer<FaceId>>, Fault>) -> Vec<usize> {
+        answers.unwrap().into_iter().map(|answer| answer.unwrap().len()).collect()
     }
 }

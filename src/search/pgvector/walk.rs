@@ -13,15 +13,20 @@ use crate::task;
 /// Candidates that a walk through the index keeps: more find more and take longer. pgvector takes at most 1,000.
 const CANDIDATES: std::ops::RangeInclusive<usize> = 400..=1000;
 
-/// The members of a collection that a walk through the index meets first, with their true cosines; about the nearest ones, in no order.
-pub async fn walk<Id: Member>(
-    store: &Store,
-    collection: i64,
-    vector: Vec<f32>,
-    limit: usize,
-) -> Result<Vec<(Id, f64)>, Fault> {
+/// A way through the index.
+pub struct Walk {
+    /// Where it begins.
+    pub vector: Vec<f32>,
+    /// The most members that it meets.
+    pub most: usize,
+}
+
+/// For each walk the members of a collection that it meets first, with their true cosines; about the nearest ones, in no order. All walks
+/// are of vectors of one length, and one connection makes them.
+pub async fn walk<Id: Member>(store: &Store, collection: i64, walks: Vec<Walk>) -> Result<Vec<Vec<(Id, f64)>>, Fault> {
     const CONTEXT: &str = "searching with pgvector";
-    let (n, candidates) = (vector.len(), limit.clamp(*CANDIDATES.start(), *CANDIDATES.end()));
+    let Some(most) = walks.iter().map(|walk| walk.most).max() else { return Ok(Vec::new()) };
+    let (n, candidates) = (walks[0].vector.len(), most.clamp(*CANDIDATES.start(), *CANDIDATES.end()));
     let statement = format!(
         "SELECT member, -(embedding <#> CAST($1 AS vector)) FROM {} \
          WHERE collection_id = $2 AND vector_dims(embedding) = {n} \
@@ -38,13 +43,17 @@ pub async fn walk<Id: Member>(
     let walking = async move {
         let mut transaction = store.pool().begin().await?;
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
-        let found = sqlx::query(AssertSqlSafe(statement))
-            .bind(text_of(&vector))
-            .bind(collection)
-            .bind(limit as i64)
-            .try_map(|row: AnyRow| Ok((member_of::<Id>(&row)?, row.try_get::<f64, _>(1)?)))
-            .fetch_all(&mut *transaction)
-            .await?;
+        let mut found = Vec::with_capacity(walks.len());
+        for Walk { vector, most } in walks {
+            let met = sqlx::query(AssertSqlSafe(statement.clone()))
+                .bind(text_of(&vector))
+                .bind(collection)
+                .bind(most as i64)
+                .try_map(|row: AnyRow| Ok((member_of::<Id>(&row)?, row.try_get::<f64, _>(1)?)))
+                .fetch_all(&mut *transaction)
+                .await?;
+            found.push(met);
+        }
         transaction.rollback().await?;
         Ok(found)
     };

@@ -3,6 +3,7 @@
 //! A request's members are all optional and loosely typed here; [`Input::parse`] turns them into an operation's command or into
 //! every violation at once. A reply's numbers are 32-bit values printed as the doubles they widen to, as the service prints them.
 
+mod all_faces;
 mod collections;
 mod common;
 mod detection;
@@ -15,6 +16,7 @@ mod tags;
 mod users;
 mod values;
 
+pub use all_faces::{SearchAllFacesByImageRequest, SearchAllFacesByImageResponse};
 pub use collections::{
     CollectionRequest, CreateCollectionRequest, CreateCollectionResponse, DeleteCollectionResponse,
     DescribeCollectionResponse, ListCollectionsRequest, ListCollectionsResponse,

@@ -14,18 +14,21 @@ use super::images::{Image, image};
 use super::names::quality_filter;
 use super::values::{Float, Object, Threshold};
 
-fn max_matches(checks: &mut Checks, max: Option<i32>) -> u32 {
+/// How many faces may match.
+pub fn max_matches(checks: &mut Checks, max: Option<i32>) -> u32 {
     checks.optional("maxFaces", max, whole_number(1, MAX_ITEMS as i32)).unwrap_or(DEFAULT_MATCHES)
 }
 
+/// A face of a collection that resembles a probe.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct FaceMatch {
+pub struct FaceMatch {
     similarity: Float,
     face: Face,
 }
 
-fn face_matches(matches: Vec<domain::Match>, version: &ModelVersion) -> Vec<FaceMatch> {
+/// The faces that resemble a probe.
+pub fn face_matches(matches: Vec<domain::Match>, version: &ModelVersion) -> Vec<FaceMatch> {
     let found = |found: domain::Match| FaceMatch {
         similarity: found.similarity.into(),
         face: Face::new(found.face, Some(version)),

@@ -25,7 +25,8 @@ fn face_ids(checks: &mut Checks, ids: Option<Vec<String>>) -> Option<Vec<FaceId>
     checks.required_list("faceIds", ids, (1, MAX_FACES_PER_ASSOCIATION), FaceId::RULES, FaceId::try_from)
 }
 
-fn max_users(checks: &mut Checks, max: Option<i32>) -> u32 {
+/// How many users may match.
+pub fn max_users(checks: &mut Checks, max: Option<i32>) -> u32 {
     checks.optional("maxUsers", max, whole_number(1, MAX_USERS as i32)).unwrap_or(MAX_USERS)
 }
 
@@ -245,14 +246,16 @@ impl From<operations::Association> for DisassociateFacesResponse {
     }
 }
 
+/// A user of a collection whom a probe resembles.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct UserMatch {
+pub struct UserMatch {
     similarity: Float,
     user: User,
 }
 
-fn user_matches(matches: Vec<(Percent, domain::User)>) -> Vec<UserMatch> {
+/// The users whom a probe resembles.
+pub fn user_matches(matches: Vec<(Percent, domain::User)>) -> Vec<UserMatch> {
     let found =
         |(similarity, user): (Percent, domain::User)| UserMatch { similarity: similarity.into(), user: user.into() };
     matches.into_iter().map(found).collect()
@@ -363,12 +366,22 @@ struct SearchedFaceDetails {
     face_detail: FaceDetail,
 }
 
+/// A face of an image that was not searched by.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct UnsearchedFace {
+pub struct UnsearchedFace {
     /// In the plural here, and only here.
     face_details: FaceDetail,
     reasons: Vec<&'static str>,
+}
+
+/// The faces of an image that were not searched by.
+pub fn unsearched_faces(faces: Vec<operations::UnindexedFace>) -> Vec<UnsearchedFace> {
+    let unsearched = |face: operations::UnindexedFace| UnsearchedFace {
+        face_details: face.detail.into(),
+        reasons: face.reasons.into_iter().map(domain::Reason::name).collect(),
+    };
+    faces.into_iter().map(unsearched).collect()
 }
 
 /// SearchUsersByImage's reply.
@@ -384,15 +397,11 @@ pub struct SearchUsersByImageResponse {
 
 impl From<operations::UserImageSearch> for SearchUsersByImageResponse {
     fn from(result: operations::UserImageSearch) -> Self {
-        let unsearched = |face: operations::UnindexedFace| UnsearchedFace {
-            face_details: face.detail.into(),
-            reasons: face.reasons.into_iter().map(domain::Reason::name).collect(),
-        };
         Self {
             user_matches: user_matches(result.matches),
             face_model_version: result.model_version.to_string(),
             searched_face: result.searched.map(|detail| SearchedFaceDetails { face_detail: detail.into() }),
-            unsearched_faces: result.unsearched.into_iter().map(unsearched).collect(),
+            unsearched_faces: unsearched_faces(result.unsearched),
         }
     }
 }
