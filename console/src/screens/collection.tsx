@@ -4,6 +4,7 @@ import { useCallback, useEffect, useRef } from "preact/hooks";
 import { call } from "../api";
 import { number, time } from "../format";
 import type { Reply } from "../operations";
+import { onReach } from "../reach";
 import { to, type Route } from "../router";
 import { Busy, ErrorNote, Heading, useTask } from "../ui/basics";
 import { Lazy, type Loader } from "../ui/lazy";
@@ -28,6 +29,7 @@ function Whole({ name, section, route }: { name: string; section: string; route:
   const about = useTask<Reply<"DescribeCollection">>();
   const load = useCallback(() => void about.run(() => call("DescribeCollection", { CollectionId: name })), [name]);
   useEffect(load, [load]);
+  useEffect(() => onReach((reachable) => reachable && load()), [load]);
   const tabs = useRef<HTMLElement>(null);
   useEffect(() => {
     // A narrow screen does not show all of them at once.
