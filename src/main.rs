@@ -120,7 +120,10 @@ async fn encrypt(EncryptSettings { decrypt, store }: EncryptSettings) -> Result<
         store.rewrite_vectors(decrypt, |count| bar.set_position(count)).await?;
     bar.finish_and_clear();
     let now = if decrypt { "lie open".to_owned() } else { format!("are encrypted with key {key}") };
-    eprintln!("rekollect: all vectors in {} {now}: {faces} of faces and {users} of users were rewritten", store.place());
+    eprintln!(
+        "rekollect: all vectors in {} {now}: {faces} of faces and {users} of users were rewritten",
+        store.place()
+    );
     if !decrypt && !are_overwritten {
         eprintln!("rekollect: the database's files still have the bytes of before: docs/privacy.md says how they go");
     }

@@ -101,8 +101,13 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let (cleaned, every) = (front.clone(), settings.gallery_cleaning);
     task::in_background("cleaning gallery files", async move { cleaned.service.clean_now_and_then(every).await });
 
-    let (expired, every) = (front.clone(), settings.expiry_check);
-    task::in_background("deleting faces by their age", async move { expired.service.expire_now_and_then(every).await });
+    if front.service.extensions {
+        let (front, every) = (front.clone(), settings.expiry_check);
+        task::in_background(
+            "deleting faces by their age",
+            async move { front.service.expire_now_and_then(every).await },
+        );
+    }
 
     let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut http = http1::Builder::new();
@@ -309,6 +314,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         grouping: Semaphore::new(1),
         s3,
         region: settings.region.clone(),
+        extensions: settings.extensions == Switch::On,
         image_limits: settings.image_limits(),
         quotas: settings.quotas(),
         tokens,
@@ -319,7 +325,6 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         service,
         access,
         this_machine_only: settings.auth.is_none() && !signed,
-        extensions: settings.extensions == Switch::On,
         console: has_console && console::is_built_in(),
         injector: settings.enable_faults.then(Injector::default),
         cors_origins: settings.cors_origins.clone(),

@@ -42,6 +42,9 @@ pub enum Fault {
     /// A tag that the server goes by says nothing that it understands.
     #[error(transparent)]
     NoRetention(NoRetention),
+    /// A new collection is to have the models of a pack that there is not.
+    #[error("there is no pack {0}, or its files are missing")]
+    NoPack(String),
     /// No user of that name in the collection.
     #[error("user {0} does not exist")]
     UserNotFound(UserId),

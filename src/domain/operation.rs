@@ -32,6 +32,8 @@ pub enum Operation {
     SearchUsersByImage,
     TagResource,
     UntagResource,
+    DescribeUser,
+    GroupFaces,
     SearchAllFacesByImage,
 }
 
@@ -53,13 +55,15 @@ impl Operation {
             | SearchFacesByImage
             | SearchUsers
             | SearchUsersByImage
+            | DescribeUser
+            | GroupFaces
             | SearchAllFacesByImage => false,
         }
     }
 
     /// Whether it is ours, and the service has none of this name.
     pub fn is_extension(self) -> bool {
-        self == Self::SearchAllFacesByImage
+        matches!(self, Self::DescribeUser | Self::GroupFaces | Self::SearchAllFacesByImage)
     }
 
     /// Every operation.

@@ -1,6 +1,6 @@
 //! CreateCollection, DescribeCollection, ListCollections, DeleteCollection.
 
-use crate::domain::{CollectionId, Fault, ModelVersion, Operation, Retention, Tags};
+use crate::domain::{CollectionId, Fault, ModelVersion, Operation, Tags};
 use crate::store::{After, Collection};
 use crate::telemetry::Stage;
 
@@ -25,13 +25,13 @@ pub struct CollectionPage {
     pub next_token: Option<String>,
 }
 
-/// Makes an empty collection for the models that this server runs, and returns its ARN and their version.
+/// Makes an empty collection for the server's models, or those that a tag names, and returns its ARN and their version.
 pub async fn create_collection(
     call: Call<'_>,
     (id, tags): (CollectionId, Tags),
 ) -> Result<(String, ModelVersion), Fault> {
-    Retention::of(&tags).map_err(Fault::NoRetention)?;
-    let version = call.service.packs.ours().pack.face_model_version.clone();
+    call.check_tags(&tags)?;
+    let version = call.models_of_new(&tags).await?.pack.face_model_version.clone();
     let creation =
         call.service.store.create_collection(call.account(), &id, &version, tags, call.service.quotas.collections);
     call.stages.time_async(Stage::Store, creation).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use strum::{EnumString, VariantNames};
 
 use crate::domain::{CollectionId, Face, FaceId, Fault, ModelVersion, Percent};
 use crate::search::{Graph, Probe, Query};
@@ -28,8 +28,18 @@ pub struct GroupFaces {
     pub threshold: Percent,
     /// Groups have at least so many faces.
     pub min_faces: u32,
-    /// Whether faces that belong to a user are left out.
-    pub unassigned_only: bool,
+    /// Those that are grouped.
+    pub faces: WhichFaces,
+}
+
+/// Faces of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum WhichFaces {
+    /// Those that belong to no user.
+    Unassigned,
+    /// All.
+    All,
 }
 
 /// Faces, grouped.
@@ -55,7 +65,7 @@ pub struct FaceGroup {
 pub async fn group_faces(call: Call<'_>, request: GroupFaces) -> Result<FaceGroups, Fault> {
     let _turn = call.service.grouping.try_acquire().map_err(|_| Fault::Overloaded("other faces are being grouped"))?;
     let comparable = call.comparable(&request.collection_id).await?;
-    let faces = faces(call, &comparable, request.unassigned_only).await?;
+    let faces = faces(call, &comparable, request.faces).await?;
     let searching = neighbours(call, &comparable, &faces, request.threshold);
     let neighbours = call.stages.time_async(Stage::Search, searching).await?;
     let groups = task::on_a_thread("grouping faces", move || Graph::of(neighbours).groups()).await?;
@@ -74,14 +84,14 @@ pub async fn group_faces(call: Call<'_>, request: GroupFaces) -> Result<FaceGrou
 }
 
 /// The faces to group, in ascending order of their ids.
-async fn faces(call: Call<'_>, comparable: &Comparable, unassigned_only: bool) -> Result<Vec<Face>, Fault> {
+async fn faces(call: Call<'_>, comparable: &Comparable, which: WhichFaces) -> Result<Vec<Face>, Fault> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let reading = call.service.store.faces(&comparable.collection, after, None, None, PAGE);
         let page = call.stages.time_async(Stage::Store, reading).await?;
         let is_last = (page.len() as i64) < PAGE;
         after = page.last().map(|face| face.face_id);
-        all.extend(page.into_iter().filter(|face| !unassigned_only || face.user_id.is_none()));
+        all.extend(page.into_iter().filter(|face| which == WhichFaces::All || face.user_id.is_none()));
         if all.len() > MOST_FACES as usize {
             return Err(Fault::QuotaExceeded("faces to group in one call", MOST_FACES));
         }
@@ -101,14 +111,18 @@ async fn neighbours(
     let places: HashMap<FaceId, u32> = faces.iter().map(|face| face.face_id).zip(0..).collect();
     // Weights are to be above zero.
     let min_cosine = comparable.min_cosine(threshold).max(f32::MIN_POSITIVE);
-    let ask = async |face: &Face| {
-        let query = Query { probe: Probe::Member(face.face_id), min_cosine, limit: NEIGHBOURS };
-        let found = call.service.indexes.faces.nearest(&comparable.collection, query).await?;
+    let mut all = Vec::with_capacity(faces.len());
+    for some in faces.chunks(AT_ONCE) {
+        let query = |face: &Face| Query { probe: Probe::Member(face.face_id), min_cosine, limit: NEIGHBOURS };
+        let queries = some.iter().map(query).collect();
+        let found = call.service.indexes.faces.nearest_to_each(&comparable.collection, queries).await?;
         // A face that was deleted meanwhile resembles nobody.
-        let known = found.unwrap_or_default().into_iter();
-        Ok(known.filter_map(|other| Some((*places.get(&other.id)?, other.cosine))).collect())
-    };
-    stream::iter(faces).map(ask).buffered(AT_ONCE).try_collect().await
+        all.extend(found.into_iter().map(|found| {
+            let others = found.unwrap_or_default().into_iter();
+            others.filter_map(|other| Some((*places.get(&other.id)?, other.cosine))).collect()
+        }));
+    }
+    Ok(all)
 }
 
 async fn described(call: Call<'_>, comparable: &Comparable, faces: Vec<Face>) -> Result<FaceGroup, Fault> {

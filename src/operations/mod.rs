@@ -24,7 +24,9 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::access::{Principal, authorize_reading};
-use crate::domain::{AccountId, CollectionId, Face, Fault, ImageSource, Operation, Percent, Preload, average_cosines};
+use crate::domain::{
+    AccountId, CollectionId, Face, Fault, ImageSource, Operation, Percent, Preload, Retention, Tags, average_cosines,
+};
 use crate::search::Indexes;
 use crate::sources::S3;
 use crate::store::{Collection, Store};
@@ -38,7 +40,7 @@ pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
 pub use describe_user::{DescribeUser, DescribedUser, describe_user};
 pub use detect_faces::{DetectedFaces, detect_faces};
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
-pub use group_faces::{FaceGroup, FaceGroups, GroupFaces, group_faces};
+pub use group_faces::{FaceGroup, FaceGroups, GroupFaces, WhichFaces, group_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
 use page::Listing;
 pub use page::{PageRequest, TokenKey};
@@ -58,6 +60,9 @@ pub use users::{
 /// itself decides in the end.
 const ROUNDING: f32 = 1e-6;
 
+/// The tag that names the pack of a new collection.
+const PACK_TAG: &str = "rekollect:pack";
+
 /// What the operations work with.
 pub struct Service {
     /// Collections and faces.
@@ -76,6 +81,8 @@ pub struct Service {
     pub region: String,
     /// What an image may measure.
     pub image_limits: ImageLimits,
+    /// Whether tags of ours mean something.
+    pub extensions: bool,
     /// How much an account may have.
     pub quotas: Quotas,
     /// The key of the tokens between pages.
@@ -173,6 +180,26 @@ impl Call<'_> {
     /// Forgets the vectors of a collection that does not exist any more.
     fn forget(&self, id: &CollectionId) {
         self.service.indexes.forget(self.account(), id);
+    }
+
+    /// Fails where a tag of ours says nothing that the server understands.
+    fn check_tags(&self, tags: &Tags) -> Result<(), Fault> {
+        if self.service.extensions {
+            Retention::of(tags).map_err(Fault::NoRetention)?;
+        }
+        Ok(())
+    }
+
+    /// The models of a new collection with these tags: the server's own, or those of the pack that a tag names.
+    async fn models_of_new(&self, tags: &Tags) -> Result<Arc<Models>, Fault> {
+        let packs = &self.service.packs;
+        let named = tags.iter().find(|(key, _)| self.service.extensions && key.as_str() == PACK_TAG);
+        let Some((_, name)) = named else { return Ok(packs.ours().clone()) };
+        let models = match packs.all().find(|pack| pack.name == name.as_str()) {
+            Some(pack) => packs.of(&pack.face_model_version).await?,
+            None => None,
+        };
+        models.ok_or_else(|| Fault::NoPack(name.as_str().to_owned()))
     }
 
     /// The collection of this name, with the models that made its vectors, which are started if need be.

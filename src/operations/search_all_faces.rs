@@ -3,8 +3,8 @@
 
 use crate::domain::limits::{MAX_FACES_PER_IMAGE, MAX_MATCHES_OF_A_PHOTO};
 use crate::domain::{
-    CollectionId, FaceDetail, FaceId, Fault, ImageSource, Match, ModelVersion, OrientationCorrection,
-    Percent, QualityFilter, User,
+    CollectionId, FaceDetail, FaceId, Fault, ImageSource, Match, ModelVersion, OrientationCorrection, Percent,
+    QualityFilter, User,
 };
 use crate::search::Probe;
 use crate::store::UserKey;

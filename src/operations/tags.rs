@@ -1,13 +1,13 @@
 //! TagResource, UntagResource and ListTagsForResource. The resources are collections.
 
-use crate::domain::{CollectionId, Fault, Retention, TagKey, Tags};
+use crate::domain::{CollectionId, Fault, TagKey, Tags};
 use crate::telemetry::Stage;
 
 use super::Call;
 
 /// Adds tags to a collection; a tag with the same key is replaced. Fails with [`Fault::TooManyTags`], and then changes nothing.
 pub async fn tag_resource(call: Call<'_>, (arn, tags): (String, Tags)) -> Result<(), Fault> {
-    Retention::of(&tags).map_err(Fault::NoRetention)?;
+    call.check_tags(&tags)?;
     let collection = call.collection(&collection_of_arn(call, &arn)?).await?;
     call.stages.time_async(Stage::Store, call.service.store.put_tags(&collection, tags)).await
 }

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     const FIRST: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    const SECOND: &str = "/////////////////////////////////////////////w==";
+    const SECOND: &str = "//////////////////////////////////////////8=";
 
     fn vault(text: &str) -> Vault {
         Vault::of(&SecretString::from(text)).unwrap()

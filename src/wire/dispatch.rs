@@ -122,7 +122,7 @@ async fn answer(
 /// The operation of this name, if the server has it and it is not switched off.
 fn operation_named(front: &Front, name: &str) -> Result<Operation, UnknownOperation> {
     let operation: Operation = name.parse()?;
-    if operation.is_extension() && !front.extensions { Err(UnknownOperation::Unknown) } else { Ok(operation) }
+    if operation.is_extension() && !front.service.extensions { Err(UnknownOperation::Unknown) } else { Ok(operation) }
 }
 
 /// The head of a request as its signature sees it.
@@ -200,6 +200,8 @@ macro_rules! of_operation {
             }
             Operation::TagResource => $with!(TagResourceRequest, EmptyResponse, tag_resource),
             Operation::UntagResource => $with!(UntagResourceRequest, EmptyResponse, untag_resource),
+            Operation::DescribeUser => $with!(DescribeUserRequest, DescribeUserResponse, describe_user),
+            Operation::GroupFaces => $with!(GroupFacesRequest, GroupFacesResponse, group_faces),
             Operation::SearchAllFacesByImage => {
                 $with!(SearchAllFacesByImageRequest, SearchAllFacesByImageResponse, search_all_faces_by_image)
             }

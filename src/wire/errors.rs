@@ -190,6 +190,10 @@ fn service(fault: &Fault) -> (StatusCode, &'static str, String) {
             INVALID,
             format!("The collection id: {collection} was made with face model {theirs}, and these faces with {ours}"),
         ),
+        Fault::NoPack(name) => (
+            INVALID,
+            format!("The tag rekollect:pack names a pack that this server does not have, or not the files of: {name}"),
+        ),
         Fault::NoRetention(error) => (INVALID, format!("The {error}")),
         Fault::UserNotFound(id) => ("ResourceNotFoundException", format!("The user id: {id} does not exist")),
         Fault::UserExists(id) => ("ConflictException", format!("The user id: {id} already exists")),

@@ -23,8 +23,6 @@ pub struct Front {
     pub access: Access,
     /// Whether requests that name another host than this machine are refused.
     pub this_machine_only: bool,
-    /// Whether there are operations that the service does not have.
-    pub extensions: bool,
     /// Whether browsers are given the console.
     pub console: bool,
     /// Rules for faults on demand, where those are enabled.

@@ -70,12 +70,14 @@ pub struct Entry<Id> {
     pub(super) refused: AtomicUsize,
     /// One scan at a time goes over it.
     scanning: Arc<tokio::sync::Mutex<()>>,
-    waiting: Mutex<Vec<(Vec<Query<Id>>, Reply<Id>)>>,
+    waiting: Mutex<Vec<Asking<Id>>>,
 }
 
 /// Questions of one pass over a gallery, at most, so that what a scan notes of each stays bounded; more than one caller has.
 const MOST_QUESTIONS: usize = 512;
 
+/// Questions of one call, and who waits for the answers.
+type Asking<Id> = (Vec<Query<Id>>, Reply<Id>);
 type Answer<Id> = Option<Vec<Neighbour<Id>>>;
 type Reply<Id> = oneshot::Sender<Result<Vec<Answer<Id>>, Fault>>;
 

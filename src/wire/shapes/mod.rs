@@ -11,6 +11,7 @@ mod face_detail;
 mod faces;
 mod images;
 mod names;
+mod people;
 mod search;
 mod tags;
 mod users;
@@ -26,6 +27,7 @@ pub use detection::{CompareFacesRequest, CompareFacesResponse, DetectFacesReques
 pub use faces::{
     DeleteFacesRequest, DeleteFacesResponse, IndexFacesRequest, IndexFacesResponse, ListFacesRequest, ListFacesResponse,
 };
+pub use people::{DescribeUserRequest, DescribeUserResponse, GroupFacesRequest, GroupFacesResponse};
 pub use search::{SearchFacesByImageRequest, SearchFacesByImageResponse, SearchFacesRequest, SearchFacesResponse};
 pub use tags::{ListTagsForResourceRequest, ListTagsForResourceResponse, TagResourceRequest, UntagResourceRequest};
 pub use users::{

@@ -13,7 +13,8 @@ use super::images::{Image, image};
 use super::names::quality_filter;
 use super::values::{Float, Object, Threshold};
 
-fn user_id(checks: &mut Checks, id: Option<String>) -> Option<UserId> {
+/// The user that a request names.
+pub fn user_id(checks: &mut Checks, id: Option<String>) -> Option<UserId> {
     checks.required("userId", id, UserId::try_from)
 }
 
@@ -58,7 +59,7 @@ impl Input for UserRequest {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct User {
+pub struct User {
     user_id: String,
     user_status: &'static str,
 }

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::*;
 
 const A: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const B: &str = "/////////////////////////////////////////////w==";
+const B: &str = "//////////////////////////////////////////8=";
 
 /// Rows whose vector of two numbers is encrypted.
 const ENCRYPTED: &str = "SELECT (SELECT count(*) FROM faces WHERE length(embedding) = 41) \
