@@ -106,8 +106,8 @@ export function useKeys(given: Keys = ANYBODY) {
   accepted = false;
 }
 
-/** What is waited for: how many calls the service was too busy for, and the seconds that somebody has waited for the oldest one. Photos of a
- * batch have a place of their own in which their time is told. */
+/** What is waited for: how many calls the service was too busy for, and the seconds that somebody has waited for the oldest one. What takes
+ * long by its nature, such as a batch, has a place of its own in which that is told. */
 export function underWay() {
   const calls = [...waiting.values()];
   const began = calls.filter(({ bulk }) => !bulk).map(({ since }) => since);

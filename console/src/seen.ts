@@ -1,5 +1,5 @@
-// Faces whose photo this tab has in hand: it indexed it, or somebody loaded it again. The service keeps no images, so that of others there is
-// nothing to show.
+// Faces whose photo this tab has in hand: it indexed it, or somebody loaded it again. The service keeps no images, so that of others there
+// is nothing to show.
 
 import type { BoundingBox, Face } from "@aws-sdk/client-rekognition";
 import { imageIdOf, onOtherKeys } from "./api";

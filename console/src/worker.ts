@@ -81,8 +81,8 @@ function told(error: unknown): Told {
   return error instanceof Error ? { name: error.name, message: error.message } : { name: "Error", message: String(error) };
 }
 
-/** A call that the service is too busy for is sent again by the SDK, and whoever waits for it is told. A batch is told at once that there is
- * no server: it has a way of its own to wait for one. */
+/** A call that the service is too busy for is sent again by the SDK, and whoever waits for it is told. A batch is told at once that there
+ * is no server: it has a way of its own to wait for one. */
 function watch(command: sdk.ListCollectionsCommand, { id, bulk }: Asked) {
   command.middlewareStack.add(
     (next) => async (args) => {

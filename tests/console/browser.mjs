@@ -12,7 +12,7 @@ export const photo = (name) => join(process.env.REKOLLECT_TEST_PHOTOS, name);
 export const made = (name) => join(process.env.REKOLLECT_MADE_PHOTOS, name);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** An address that leads to this machine, and that browsers do not trust as they do its own: as a server of the local network, without TLS. */
+/** An address that leads to this machine, and that browsers trust no more than a server of the local network without TLS. */
 export const ELSEWHERE = "192.0.2.7";
 
 const FLAGS = [

@@ -53,5 +53,14 @@ test("5,000 faces: paged through, filtered and chosen without a stutter", { time
     for (let at = 0; at < 10; at++) await page.getByRole("button", { name: "Previous" }).click();
   });
   await accessible(page, "5,000 faces");
+
+  await page.getByRole("link", { name: "People" }).click();
+  await smooth("all of them grouped", async () => {
+    await page.getByRole("button", { name: "Group the faces" }).click();
+    await page.getByRole("heading", { name: "0 groups of 0 faces, 5,000 faces in none" }).waitFor({ timeout: 60_000 });
+  });
+  await smooth("shown by the hundred", async () => {
+    for (let at = 0; at < 4; at++) await page.getByRole("button", { name: /^Show 96 more/ }).click();
+  });
   assert.deepEqual(wrong, []);
 });

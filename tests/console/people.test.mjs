@@ -93,7 +93,10 @@ people("faces are cut out of upright photos", { photos: ["obama.jpg", "turned.jp
       .getByTitle(`${name},`)
       .first()
       .locator("canvas")
-      .evaluate((canvas) => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data].filter((_, at) => at % 4 < 3));
+      .evaluate((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return [...data].filter((_, at) => at % 4 < 3);
+      });
   const unlike = (a, b) => a.reduce((sum, value, at) => sum + Math.abs(value - b[at]), 0) / a.length;
   const upright = await look("obama.jpg");
   assert.ok(
@@ -206,9 +209,9 @@ people("doubtful faces of a user come first, and go", { place: "users" }, async 
   await page.locator(".print").first().waitFor();
   const told = await api("DescribeUser", { ...here, UserId: "barack" });
   assert.equal(told.Faces[0].Face.ExternalImageId, "biden.jpg");
-  const shown = await page.locator(".print").evaluateAll((prints) => prints.map((one) => one.querySelector(".fine").textContent.split(" ")[0]));
+  const shown = await page.locator(".print .fine").allInnerTexts();
   assert.deepEqual(
-    shown,
+    shown.map((text) => text.split(" ")[0]),
     told.Faces.map(({ Similarity }) => `${Similarity.toFixed(1)}\u00a0%`),
   );
   // A limit between the stranger and the others.

@@ -35,7 +35,7 @@ function picture(name, body) {
     });
     await page.getByRole("heading", { name: "Who is in this picture?" }).waitFor();
     const asked = { CollectionId: collection, MaxFaces: 5, MaxUsers: 5 };
-    await body({ page, collection, ask: (file, more) => api("SearchAllFacesByImage", { ...asked, Image: image(file), ...more }) });
+    await body({ page, ask: (file, more) => api("SearchAllFacesByImage", { ...asked, Image: image(file), ...more }) });
     assert.deepEqual(wrong, []);
   });
 }
@@ -60,8 +60,11 @@ picture("every face has its box, its name and its matches", async ({ page, ask }
       told.Faces.map(({ FaceDetail }) => FaceDetail.BoundingBox),
     );
     assert.deepEqual(await page.locator(".box .name").allInnerTexts(), names(told));
-    const figures = told.Faces.flatMap(({ UserMatches, FaceMatches }) => [...UserMatches, ...FaceMatches].map((one) => percent(one.Similarity)));
-    assert.deepEqual(await page.locator(".likes .value").allInnerTexts(), figures);
+    const matches = told.Faces.flatMap(({ UserMatches, FaceMatches }) => [...UserMatches, ...FaceMatches]);
+    assert.deepEqual(
+      await page.locator(".likes .value").allInnerTexts(),
+      matches.map(({ Similarity }) => percent(Similarity)),
+    );
   }
   assert.deepEqual(await page.locator(".box .name").allInnerTexts(), ["barack"]);
   await page.getByRole("button", { name: "Face 1: barack", exact: true }).waitFor();

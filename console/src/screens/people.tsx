@@ -1,6 +1,6 @@
 // Who is there: groups of faces that belong to nobody yet, to be looked over, put together and apart, and named.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call } from "../api";
 import { count } from "../format";
 import { gathered, keep, keptOf, merged, sortingOf, split, without, type Named, type Sorting } from "../groups";
@@ -19,7 +19,7 @@ import type { Section } from "./section";
 const SIZE = 10;
 /** Users whose names are offered. */
 const OFFERED = 500;
-/** A group has two faces at least. */
+/** A group has so many faces at least. */
 const LEAST = 2;
 
 export default function People({ collection, onChange }: Section) {
@@ -29,7 +29,7 @@ export default function People({ collection, onChange }: Section) {
   const [picked, setPicked] = useState<ReadonlySet<number>>(new Set());
   const [named, setNamed] = useState<Named>();
   const [page, setPage] = useState(0);
-  const [, setTurn] = useState(0);
+  const [turn, setTurn] = useState(0);
   const task = useTask<Reply<"GroupFaces">>();
   const { missing, watch } = useOwn("GroupFaces");
   const request = { CollectionId: collection, FaceMatchThreshold: options.threshold, MinFaces: options.least };
@@ -58,8 +58,8 @@ export default function People({ collection, onChange }: Section) {
   const { groups, ungrouped } = sorting ?? { groups: [], ungrouped: [] };
   const last = Math.max(0, Math.ceil(groups.length / SIZE) - 1);
   const at = Math.min(page, last);
-  const all = [...groups.flatMap(({ members }) => members), ...ungrouped];
-  const seen = all.filter(({ face }) => photoOf(face)).length;
+  const all = useMemo(() => [...groups.flatMap(({ members }) => members), ...ungrouped], [sorting]);
+  const seen = useMemo(() => all.filter(({ face }) => photoOf(face)).length, [all, turn]);
   const onNamed = (id: number, outcome: Named) => {
     setNamed(outcome);
     if (sorting) change(without(sorting, id, new Set([...outcome.given, ...outcome.beyond])));
@@ -67,7 +67,8 @@ export default function People({ collection, onChange }: Section) {
     void listUsers();
     onChange();
   };
-  const said = `${count(groups.length, "group")} of ${count(all.length - ungrouped.length, "face")}, ${count(ungrouped.length, "face")} in none`;
+  const grouped = count(all.length - ungrouped.length, "face");
+  const said = `${count(groups.length, "group")} of ${grouped}, ${count(ungrouped.length, "face")} in none`;
   return (
     <div class="stack">
       <div>
@@ -100,7 +101,7 @@ export default function People({ collection, onChange }: Section) {
                 <Field
                   label="Smallest group"
                   type="number"
-                  min="1"
+                  min={String(LEAST)}
                   value={options.least ?? ""}
                   placeholder={String(LEAST)}
                   onValue={(text) => setOptions((before) => ({ ...before, least: wholeNumber(text) }))}

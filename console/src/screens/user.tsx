@@ -125,8 +125,8 @@ export function OneUser({ collection, user, onChange }: Section & { user: string
           required
           hint={
             <>
-              Several with spaces between. Or choose them under <a href={to(["collections", collection, "faces"])}>Faces</a>, or name a group
-              under <a href={to(["collections", collection, "people"])}>People</a>.
+              Several with spaces between. Or choose them under <a href={to(["collections", collection, "faces"])}>Faces</a>, or name a
+              group under <a href={to(["collections", collection, "people"])}>People</a>.
             </>
           }
         />

@@ -10,6 +10,10 @@ const PAUSE = 1000;
 /** Somebody who has waited for so many seconds wants to know that it is the server that is slow. */
 const LONG = 8;
 
+const AWAY =
+  "The server cannot be reached: it does not run, or this machine is offline. " +
+  "The console keeps asking; photos that wait are sent when it answers.";
+
 export function Trouble() {
   const [reachable, setReachable] = useState(isReachable);
   const [calls, setCalls] = useState({ putOff: 0, longest: 0 });
@@ -25,7 +29,7 @@ export function Trouble() {
     return () => clearInterval(timer);
   }, []);
   const said = !reachable
-    ? "The server cannot be reached: it does not run, or this machine is offline. The console keeps asking; photos that wait are sent when it answers."
+    ? AWAY
     : calls.putOff
       ? `The server is too busy for ${count(calls.putOff, "call")} (ThrottlingException). The console asks again by itself.`
       : calls.longest
