@@ -117,7 +117,7 @@ lint: tools lint-images lint-workflows console/$(NODE_MODULES)  ## Format, clipp
 	cargo fmt --check $(RUST_CLIENT)
 	cargo fmt --check --manifest-path examples/testcontainers-rust/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
-	for feature in '' console otlp s3; do cargo clippy --release --locked --no-default-features --features "$$feature" -- -D warnings; done
+	for feature in '' client console otlp s3; do cargo clippy --release --locked --no-default-features --features "$$feature" -- -D warnings; done
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps
 	npm run --prefix console --silent check
 	$(PYTHON) tests/rooms.py

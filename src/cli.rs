@@ -16,6 +16,15 @@ use crate::sources::Style;
 use crate::telemetry::{LogFormat, Timing};
 use crate::vision::{Format, Provider};
 
+#[cfg(feature = "client")]
+mod client;
+mod values;
+
+#[cfg(feature = "client")]
+pub use client::{ClientSettings, EnrolSettings};
+
+use values::collection;
+
 /// Of the cloud: its oldest.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
@@ -46,6 +55,9 @@ pub enum Command {
     Import(ImportSettings),
     /// Encrypt every vector in the database with the first of the keys, or bring it under that key.
     Encrypt(EncryptSettings),
+    /// Index the photos of a folder, a manifest or a bucket into a collection, on any endpoint that speaks the protocol.
+    #[cfg(feature = "client")]
+    Enrol(Box<EnrolSettings>),
     /// Print the completions of a shell.
     Completions {
         /// Whose.
@@ -416,11 +428,6 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
     value.ok_or_else(|| {
         "an origin is a scheme, a host and, unless it is the scheme's own, a port: https://photos.example".to_owned()
     })
-}
-
-fn collection(text: &str) -> Result<CollectionId, String> {
-    let id = CollectionId::try_from(text.to_owned());
-    id.map_err(|_| "a collection's name has 1 to 255 letters, digits, dots, hyphens and underscores".to_owned())
 }
 
 fn region(text: &str) -> Result<String, String> {

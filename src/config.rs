@@ -15,6 +15,9 @@ use crate::store::{Limits, StorePlace, Vault};
 use crate::telemetry::metrics::resident_bytes;
 use crate::vision::{Formats, ImageLimits};
 
+#[cfg(feature = "client")]
+mod client;
+
 /// What decoding takes at its worst: a PNG of 16 bits, or a progressive CMYK JPEG.
 const BYTES_A_PIXEL: u64 = 11;
 

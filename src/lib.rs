@@ -6,9 +6,13 @@
 
 pub mod access;
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config;
 pub mod connection;
 pub mod domain;
+#[cfg(feature = "client")]
+pub mod enrol;
 pub mod operations;
 pub mod search;
 pub mod server;

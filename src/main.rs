@@ -15,6 +15,8 @@ use rekollect::store::{Limits, Rewritten, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::vision::{Provider, Runtime};
+#[cfg(feature = "client")]
+use rekollect::{cli::EnrolSettings, client, enrol};
 use rekollect::{server, telemetry};
 
 fn main() -> ExitCode {
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
         Command::Export(settings) => in_runtime(export(settings)),
         Command::Import(settings) => in_runtime(import(settings)),
         Command::Encrypt(settings) => in_runtime(encrypt(settings)),
+        #[cfg(feature = "client")]
+        Command::Enrol(settings) => return in_runtime(enrolled(*settings)).unwrap_or_else(|error| told(&*error)),
         Command::Models(settings) => without_reports().and_then(|()| models(&settings)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rekollect", &mut std::io::stdout());
@@ -36,20 +40,23 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Some errors tell their reason themselves.
-            let (mut text, mut reason) = (error.to_string(), error.source());
-            while let Some(error) = reason {
-                let further = error.to_string();
-                if !text.ends_with(&further) {
-                    text = format!("{text}: {further}");
-                }
-                reason = error.source();
-            }
-            eprintln!("rekollect: {text}");
-            ExitCode::FAILURE
-        }
+        Err(error) => told(&*error),
     }
+}
+
+/// Tells an error, with its reasons.
+fn told(error: &dyn Error) -> ExitCode {
+    // Some errors tell their reason themselves.
+    let (mut text, mut reason) = (error.to_string(), error.source());
+    while let Some(error) = reason {
+        let further = error.to_string();
+        if !text.ends_with(&further) {
+            text = format!("{text}: {further}");
+        }
+        reason = error.source();
+    }
+    eprintln!("rekollect: {text}");
+    ExitCode::FAILURE
 }
 
 /// Keeps ONNX Runtime from reporting to its maker: by itself it writes an id of the machine into the home folder and sends events.
@@ -70,7 +77,7 @@ fn without_reports() -> Result<(), Box<dyn Error>> {
     Err(again.args(arguments).env(SWITCH, OFF).exec().into())
 }
 
-fn in_runtime(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
+fn in_runtime<T>(work: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(work);
     // Dropped, it would wait for every scan and every name that is looked up.
@@ -138,6 +145,51 @@ async fn open_store(settings: &StoreSettings) -> Result<Store, Box<dyn Error>> {
         return Err(format!("there is no store in {}", settings.data_dir.display()).into());
     }
     Ok(Store::open(&place, LIMITS).await?)
+}
+
+/// Of an enrolment that left photos out.
+#[cfg(feature = "client")]
+const SOME_FAILED: u8 = 3;
+/// Of a program that was told to stop, as shells have it for Ctrl-C.
+#[cfg(feature = "client")]
+const INTERRUPTED: u8 = 130;
+
+#[cfg(feature = "client")]
+async fn enrolled(settings: EnrolSettings) -> Result<ExitCode, Box<dyn Error>> {
+    let client = client::Client::new(client::Configuration::find(&settings.client.given())?)?;
+    let plan = enrol::Plan::of(&settings.choice(), client.configuration()).await?;
+    if plan.others > 0 {
+        eprintln!("rekollect: {} other files are left out: they are not called .jpg, .jpeg or .png", plan.others);
+    }
+    if plan.unused_users > 0 {
+        eprintln!("rekollect: {} photos have a UserId, and without --users it is not used", plan.unused_users);
+    }
+    let enrolment = enrol::Enrolment::new(client, settings.enrolment(), plan);
+    if settings.dry_run {
+        let summary = enrolment.rehearse(&mut std::io::stdout().lock()).await?;
+        eprintln!(
+            "rekollect: nothing was done; {} photos would be indexed, {} would fail, {} are done before",
+            summary.left(),
+            summary.failed,
+            summary.done_before
+        );
+        return Ok(exit_code(&summary));
+    }
+    let summary = enrolment.run().await?;
+    eprintln!("rekollect: {summary}");
+    if summary.interrupted {
+        eprintln!("rekollect: stopped: the same command goes on from here");
+    }
+    Ok(exit_code(&summary))
+}
+
+#[cfg(feature = "client")]
+fn exit_code(summary: &enrol::Summary) -> ExitCode {
+    match summary {
+        enrol::Summary { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
+        enrol::Summary { failed: 0, .. } => ExitCode::SUCCESS,
+        _ => ExitCode::from(SOME_FAILED),
+    }
 }
 
 /// Prints the manual: the program's page, then those of its subcommands.

@@ -150,7 +150,7 @@ pub struct Match {
 }
 
 /// How good a face has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum QualityFilter {
     /// Every face will do.

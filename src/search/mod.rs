@@ -102,16 +102,8 @@ impl Indexes {
 }
 
 impl<Id: Member> Index<Id> {
-    /// See [`Query`]. `None` when the probe is a member that is not there. Fails with [`Fault::Loading`] or [`Fault::GalleryTooLarge`].
-    pub async fn nearest(
-        &self,
-        collection: &Collection,
-        query: Query<Id>,
-    ) -> Result<Option<Vec<Neighbour<Id>>>, Fault> {
-        Ok(self.nearest_to_each(collection, vec![query]).await?.pop().flatten())
-    }
-
-    /// As [`Self::nearest`] for several questions, in their order: together they cost little more than one.
+    /// See [`Query`]: answers in the order of the questions, which together cost little more than one. `None` where the probe is a member
+    /// that is not there. Fails with [`Fault::Loading`] or [`Fault::GalleryTooLarge`].
     pub async fn nearest_to_each(
         &self,
         collection: &Collection,
@@ -123,7 +115,7 @@ impl<Id: Member> Index<Id> {
         }
     }
 
-    /// The vector of a member, if it is there. Fails as [`Self::nearest`] does.
+    /// The vector of a member, if it is there. Fails as [`Self::nearest_to_each`] does.
     pub async fn vector(&self, collection: &Collection, id: &Id) -> Result<Option<Vec<f32>>, Fault> {
         match &self.0 {
             Way::Memory(galleries) => galleries.vector(collection, id).await,

@@ -12,7 +12,7 @@ use crate::domain::{Fault, S3Object};
 
 pub use folder::Folder;
 #[cfg(feature = "s3")]
-pub use s3_server::{S3Server, S3ServerSettings};
+pub use s3_server::{ListedObject, S3Server, S3ServerSettings};
 pub use style::Style;
 
 /// Where objects are.

@@ -12,7 +12,7 @@ use object_store::{Error, GetOptions, ObjectStore, RetryConfig};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
-use crate::domain::{Fault, S3Object};
+use crate::domain::{BucketName, Fault, S3Object};
 
 use super::size::check_size;
 use super::style::Style;
@@ -49,6 +49,15 @@ pub struct S3ServerSettings {
     pub token: Option<SecretString>,
     /// Within what time an object has to come, whole.
     pub limit: Duration,
+}
+
+/// An object in a list.
+#[derive(Clone, Debug)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: String,
+    /// Its entity tag, which changes with its content.
+    pub tag: Option<String>,
 }
 
 /// The server.
@@ -101,6 +110,23 @@ impl S3Server {
     pub async fn get(&self, object: &S3Object) -> Result<Bytes, Fault> {
         let limit = self.settings.limit;
         timeout(limit, self.fetch(object)).await.unwrap_or_else(|_| Err(away(format!("no object within {limit:?}"))))
+    }
+
+    /// The objects of a bucket whose keys lie below a prefix: a folder's name, without a slash at its ends, or nothing for all of them.
+    pub async fn list(&self, bucket: &BucketName, prefix: &str) -> Result<Vec<ListedObject>, String> {
+        if self.settings.style == Style::Virtual && !is_host_name(bucket.as_str()) {
+            return Err("the bucket's name is no part of a host's name".to_owned());
+        }
+        let below = Path::parse(prefix).map_err(|error| chain(&error))?;
+        let bucket = at(&self.settings, self.builder.clone(), bucket.as_str());
+        let bucket = bucket.with_credentials(self.credentials.clone()).build().map_err(|error| reason(&error))?;
+        let mut listing = bucket.list(Some(&below).filter(|_| !prefix.is_empty()));
+        let mut objects = Vec::new();
+        while let Some(object) = listing.next().await {
+            let object = object.map_err(|error| reason(&error))?;
+            objects.push(ListedObject { key: object.location.into(), tag: object.e_tag });
+        }
+        Ok(objects)
     }
 
     async fn fetch(&self, object: &S3Object) -> Result<Bytes, Fault> {

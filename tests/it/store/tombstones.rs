@@ -37,8 +37,8 @@ fn indexes(store: &Store) -> Indexes {
 async fn all<Id: Member>(index: &Index<Id>, store: &Opened) -> Vec<Id> {
     let collection = store.read("people").await;
     let query = Query { probe: Probe::Embedding(vec![1.0, 0.0]), min_cosine: -1.0, limit: 100_000 };
-    let found: Result<_, Fault> = index.nearest(&collection, query).await;
-    let mut ids: Vec<Id> = found.unwrap().unwrap().into_iter().map(|neighbour| neighbour.id).collect();
+    let found: Result<Vec<_>, Fault> = index.nearest_to_each(&collection, vec![query]).await;
+    let mut ids: Vec<Id> = found.unwrap().remove(0).unwrap().into_iter().map(|neighbour| neighbour.id).collect();
     ids.sort_unstable();
     ids
 }

@@ -1,0 +1,45 @@
+//! Of the commands that call a server.
+
+use std::path::PathBuf;
+
+use crate::cli::{ClientSettings, EnrolSettings};
+use crate::client::Given;
+use crate::enrol::{Choice, Settings, Users};
+
+impl ClientSettings {
+    /// What the command line says of endpoint and key.
+    pub fn given(&self) -> Given {
+        Given {
+            endpoint: self.endpoint_url.clone(),
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            s3_endpoint: self.s3_endpoint_url.clone(),
+        }
+    }
+}
+
+impl EnrolSettings {
+    /// Which photos are enrolled.
+    pub fn choice(&self) -> Choice {
+        Choice {
+            source: self.source.clone(),
+            naming: self.external_image_id,
+            shared_ids: self.shared_ids,
+            users: self.users,
+        }
+    }
+
+    /// How they are enrolled.
+    pub fn enrolment(&self) -> Settings {
+        let report = || PathBuf::from(format!("enrol-{}.jsonl", self.collection));
+        Settings {
+            collection: self.collection.clone(),
+            create_collection: self.create_collection,
+            users: self.users.then_some(Users { threshold: self.user_match_threshold }),
+            max_faces: self.max_faces.or(self.users.then_some(1)),
+            quality_filter: self.quality_filter,
+            parallel: self.parallel.into(),
+            report: self.report.clone().unwrap_or_else(report),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `rekollect enrol`: photos of a folder, of a manifest or of a bucket into a collection of any endpoint that speaks the protocol.
+//!
+//! [`Plan::of`] finds the photos and whatever is wrong with them, before anything is called. [`Enrolment`] calls IndexFaces for each, and
+//! notes in a report what became of it. The same report read again says what is done, so an enrolment that was stopped in any way goes on.
+
+#[cfg_attr(not(feature = "s3"), path = "no_bucket.rs")]
+mod bucket;
+mod errors;
+mod folder;
+mod manifest;
+mod names;
+mod people;
+mod photo;
+mod plan;
+mod progress;
+mod replies;
+mod report;
+mod run;
+mod source;
+mod summary;
+
+pub use errors::EnrolError;
+pub use names::Naming;
+pub use people::Users;
+pub use plan::{Choice, Plan};
+pub use run::{Enrolment, Settings};
+pub use source::Source;
+pub use summary::Summary;
