@@ -2,7 +2,18 @@
 
 import { MAX_BYTES } from "./files";
 import { bytes } from "./format";
-import type { FromWorker, Keys, Operation, Operations, Reply, Request, Told, ToWorker } from "./operations";
+import {
+  UNREACHABLE,
+  type FromWorker,
+  type Keys,
+  type Operation,
+  type Operations,
+  type Reply,
+  type Request,
+  type Told,
+  type ToWorker,
+} from "./operations";
+import { tellReach } from "./reach";
 
 declare const WORKER: string;
 
@@ -32,6 +43,21 @@ export class ServiceError extends Error {
   get isOfKeys() {
     return KEY_ERRORS.has(this.name);
   }
+
+  get isOfReach() {
+    return this.name === UNREACHABLE;
+  }
+}
+
+/** A call that has no answer yet. */
+interface Waiting {
+  resolve: (reply: never) => void;
+  reject: (error: ServiceError) => void;
+  /** When it was made, by the page's clock. */
+  since: number;
+  bulk: boolean;
+  /** Whether the service was too busy for it, and is asked again. */
+  putOff: boolean;
 }
 
 let keys = ANYBODY;
@@ -40,11 +66,15 @@ let accepted = false;
 /** Why no call can be made any more. */
 let stopped: ServiceError | undefined;
 let lastId = 0;
-const waiting = new Map<number, { resolve: (reply: never) => void; reject: (error: ServiceError) => void }>();
+const waiting = new Map<number, Waiting>();
 const worker = new Worker(WORKER);
 
 worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
   const call = waiting.get(data.id);
+  if ("putOff" in data) {
+    if (call) call.putOff = true;
+    return;
+  }
   waiting.delete(data.id);
   if ("error" in data) call?.reject(new ServiceError(data.error));
   else call?.resolve(data.reply as never);
@@ -76,6 +106,17 @@ export function useKeys(given: Keys = ANYBODY) {
   accepted = false;
 }
 
+/** What is waited for: how many calls the service was too busy for, and the seconds that somebody has waited for the oldest one. What takes
+ * long by its nature, such as a batch, has a place of its own in which that is told. */
+export function underWay() {
+  const calls = [...waiting.values()];
+  const began = calls.filter(({ bulk }) => !bulk).map(({ since }) => since);
+  return {
+    putOff: calls.filter((call) => call.putOff).length,
+    longest: began.length ? (performance.now() - Math.min(...began)) / 1000 : 0,
+  };
+}
+
 /** Told of errors that other keys may cure. */
 export const onKeyError: { listener?: (error: ServiceError) => void } = {};
 
@@ -87,18 +128,29 @@ export async function call<Name extends Operation>(operation: Name, request: Req
     if (size > MAX_BYTES) throw new ServiceError({ name: "Not sent", message });
   }
   const id = ++lastId;
-  const message: ToWorker = { id, operation, request, keys, bulk };
+  const signer = keys;
   try {
-    const reply = await new Promise<Reply<Name>>((resolve, reject) => {
-      waiting.set(id, { resolve, reject });
-      worker.postMessage(message);
-    });
-    accepted ||= message.keys === keys;
+    const reply = await ask<Reply<Name>>({ id, operation, request, keys, bulk }, bulk);
+    accepted ||= signer === keys;
     return reply;
   } catch (error) {
     if (error instanceof ServiceError && error.isOfKeys) onKeyError.listener?.(error);
+    if (error instanceof ServiceError && error.isOfReach) tellReach(false);
     throw error;
   }
+}
+
+function ask<Answer>(message: ToWorker, bulk: boolean) {
+  return new Promise<Answer>((resolve, reject) => {
+    waiting.set(message.id, { resolve, reject, since: performance.now(), bulk, putOff: false });
+    worker.postMessage(message);
+  });
+}
+
+/** The id that the service gives to a photo: it follows from its bytes. */
+export async function imageIdOf(photo: File) {
+  if (stopped) throw stopped;
+  return ask<string>({ id: ++lastId, photo }, true);
 }
 
 type Paged = { [Name in Operation]: Operations[Name][0] extends { NextToken?: string } ? Name : never }[Operation];

@@ -7,6 +7,7 @@ import { Dialog, Heading } from "./ui/basics";
 import { KeysForm } from "./ui/keys";
 import { Lazy, type Loader } from "./ui/lazy";
 import { Preparing } from "./ui/preparing";
+import { Trouble } from "./ui/trouble";
 
 declare const LICENCES: string;
 
@@ -77,6 +78,7 @@ export function App() {
           </button>
         </div>
       </header>
+      <Trouble />
       <Preparing />
       <main id="main" key={turn}>
         {load ? <Lazy key={name} load={load} props={{ route }} /> : <Nowhere />}

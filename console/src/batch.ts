@@ -3,11 +3,12 @@
 import { call, onOtherKeys, ServiceError } from "./api";
 import { externalId, type Chosen } from "./files";
 import type { Reply, Request, Told } from "./operations";
+import { onReach } from "./reach";
 import { remember } from "./seen";
 
 const AT_ONCE = 4;
 
-export type State = "waiting" | "running" | "indexed" | "failed";
+export type State = "waiting" | "running" | "indexed" | "failed" | "cancelled";
 
 export interface Item extends Chosen {
   id: number;
@@ -26,10 +27,12 @@ export interface Options {
 
 export class Batch {
   readonly items: Item[] = [];
-  readonly tally: Record<State, number> = { waiting: 0, running: 0, indexed: 0, failed: 0 };
+  readonly tally: Record<State, number> = { waiting: 0, running: 0, indexed: 0, failed: 0, cancelled: 0 };
   options: Options = { naming: "name", text: "", quality: "AUTO", attributes: "DEFAULT" };
   faces = 0;
   stopped = false;
+  /** Whether it stopped by itself, since the server could not be reached, and goes on by itself. */
+  cutOff = false;
   /** Photos that were answered, and the seconds until then: what the rate is made of. */
   done = 0;
   private elapsed = 0;
@@ -68,17 +71,29 @@ export class Batch {
     this.run();
   }
 
-  /** Sends nothing more; what is on its way arrives. */
+  /** Sends nothing more for now; what is on its way arrives. */
   stop() {
     this.stopped = true;
+    this.cutOff = false;
+    this.changed();
+  }
+
+  /** Sends nothing more of what waits. */
+  cancel() {
+    for (const item of this.items) if (item.state === "waiting") this.move(item, "cancelled");
     this.changed();
   }
 
   /** Goes on with what waits. */
   run() {
-    this.stopped = false;
+    this.stopped = this.cutOff = false;
     this.next = 0;
     this.pump();
+  }
+
+  /** Goes on if it was cut off from the server. */
+  reconnected() {
+    if (this.cutOff) this.run();
   }
 
   again() {
@@ -123,10 +138,12 @@ export class Batch {
       this.faces += records.length;
       this.move(item, "indexed");
     } catch (error) {
-      if (error instanceof ServiceError && error.isOfKeys) {
-        // The others would fail alike: the photos wait until the keys are right.
+      if (error instanceof ServiceError && (error.isOfKeys || error.isOfReach)) {
+        // The others would fail alike: the photos wait until the keys are right, or the server is there again.
         this.move(item, "waiting");
+        const byItself = error.isOfReach && (this.cutOff || !this.stopped);
         this.stop();
+        this.cutOff = byItself;
         return;
       }
       item.error = error instanceof ServiceError ? error : { name: "Error", message: String(error) };
@@ -160,7 +177,11 @@ const batches = new Map<string, Batch>();
 
 // The browser asks before a tab is closed that still has photos to send.
 addEventListener("beforeunload", (event) => {
-  if ([...batches.values()].some((batch) => batch.active)) event.preventDefault();
+  if ([...batches.values()].some(({ active, tally }) => active || tally.waiting > 0)) event.preventDefault();
+});
+
+onReach((reachable) => {
+  if (reachable) for (const batch of batches.values()) batch.reconnected();
 });
 
 /** A collection's batch goes on while other screens are looked at. */

@@ -1,6 +1,7 @@
 // What the console calls: each operation with its request and its reply, in the SDK's own types.
 
 import type * as sdk from "@aws-sdk/client-rekognition";
+import type * as own from "./extensions";
 
 export interface Operations {
   AssociateFaces: [sdk.AssociateFacesRequest, sdk.AssociateFacesResponse];
@@ -24,9 +25,15 @@ export interface Operations {
   SearchUsersByImage: [sdk.SearchUsersByImageRequest, sdk.SearchUsersByImageResponse];
   TagResource: [sdk.TagResourceRequest, sdk.TagResourceResponse];
   UntagResource: [sdk.UntagResourceRequest, sdk.UntagResourceResponse];
+  DescribeUser: [own.DescribeUserRequest, own.DescribeUserResponse];
+  GroupFaces: [own.GroupFacesRequest, own.GroupFacesResponse];
+  SearchAllFacesByImage: [own.SearchAllFacesByImageRequest, own.SearchAllFacesByImageResponse];
 }
 
 export type Operation = keyof Operations;
+
+/** Those that the cloud does not have. A server may be started without them. */
+export const OWN_OPERATIONS: ReadonlySet<Operation> = new Set(["DescribeUser", "GroupFaces", "SearchAllFacesByImage"]);
 
 /** A request as screens write it: where the service takes bytes, they give the file. */
 type Given<T> = T extends Uint8Array
@@ -50,6 +57,9 @@ export interface Keys {
   region: string;
 }
 
+/** The name of the error of a call that the server did not answer. */
+export const UNREACHABLE = "No answer";
+
 /** An error as it crosses from the worker: the service's own words, or the browser's where there was no answer. */
 export interface Told {
   name: string;
@@ -58,7 +68,10 @@ export interface Told {
   requestId?: string;
 }
 
-export interface ToWorker {
+/** A call to make, or a photo whose id is to be told. */
+export type ToWorker = Asked | { id: number; photo: File };
+
+export interface Asked {
   id: number;
   operation: Operation;
   request: unknown;
@@ -66,4 +79,5 @@ export interface ToWorker {
   bulk: boolean;
 }
 
-export type FromWorker = { id: number; reply: unknown } | { id: number; error: Told };
+/** What is said of a call: its answer, or, before there is one, that the service was too busy for it and is asked again. */
+export type FromWorker = { id: number; reply: unknown } | { id: number; error: Told } | { id: number; putOff: true };

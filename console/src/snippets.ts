@@ -1,6 +1,6 @@
-// A call as a command line of the aws-cli and as a program with boto3.
+// A call as a command line of the aws-cli and as a program with boto3; one that they do not know, as a command line of curl.
 
-import type { Call } from "./operations";
+import { OWN_OPERATIONS, type Call } from "./operations";
 
 export interface Setting {
   endpoint: string;
@@ -8,6 +8,9 @@ export interface Setting {
   /** Whether any key will do: then the snippet brings one, since neither client calls without. */
   anybody: boolean;
 }
+
+/** Stands for the bytes of a file in a request. */
+const FILE = "\u0000file";
 
 function snake(name: string, separator: string) {
   return name.replace(/([a-z0-9])([A-Z])/g, `$1${separator}$2`).toLowerCase();
@@ -73,4 +76,30 @@ export function boto3(call: Call, { endpoint, region, anybody }: Setting) {
   const ending = members.length ? `${lines(members)}\n` : "";
   const reply = `reply = rekognition.${snake(call.operation, "_")}(${ending})`;
   return `import boto3\n\nrekognition = boto3.client(${lines(client)}\n)\n${reply}\nprint(reply)\n`;
+}
+
+/** Bytes go through a pipe, since no command line is as long as a photo. */
+export function curl(call: Call, { endpoint, region, anybody }: Setting) {
+  let file = "";
+  const body = JSON.stringify(call.request, (_, value) => {
+    if (!(value instanceof File)) return value;
+    file = value.name;
+    return FILE;
+  });
+  // The name of a file may begin with a dash.
+  const [before = "", after = ""] = body.split(JSON.stringify(FILE)).map(shellQuoted);
+  const given = file ? `{ printf %s ${before}\\"; base64 < ${shellQuoted(file)} | tr -d '\\n'; printf %s \\"${after}; } | ` : "";
+  const key = `${anybody ? "any:any" : "ACCESS-KEY-ID:SECRET-ACCESS-KEY"}`;
+  const lines = [
+    `${given}curl ${shellQuoted(endpoint)}`,
+    `-H 'Content-Type: application/x-amz-json-1.1' -H 'X-Amz-Target: RekognitionService.${call.operation}'`,
+    `--aws-sigv4 ${shellQuoted(`aws:amz:${region}:rekognition`)} --user ${key}`,
+    file ? "--data-binary @-" : `--data-binary ${shellQuoted(body)}`,
+  ];
+  return lines.join(" \\\n    ");
+}
+
+/** The clients that a call can be written down for. */
+export function formsOf({ operation }: Call): Record<string, (call: Call, setting: Setting) => string> {
+  return OWN_OPERATIONS.has(operation) ? { curl } : { "aws-cli": awsCli, boto3 };
 }

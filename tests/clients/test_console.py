@@ -1,7 +1,7 @@
 """The console in a browser: the tests of tests/console, on servers of their own.
 
 REKOLLECT_TEST_CHROMIUM names another Chromium than the one on PATH, REKOLLECT_TEST_THOUSAND=1 has a thousand photos dropped instead of
-sixty, and REKOLLECT_SCREENSHOTS=folder takes the pictures of the README."""
+two hundred, and REKOLLECT_SCREENSHOTS=folder takes the pictures of the README."""
 
 import os
 import secrets
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from conftest import PHOTOS
+from crowd import export_of
 from pictures import EXIF_ORIENTATION, opened, saved, with_exif_orientation
 from PIL import Image
-from servers import ROOT
+from servers import BINARY, ROOT, Server
 
 HERE = ROOT / "tests/console"
 CHROMIUM = os.environ.get("REKOLLECT_TEST_CHROMIUM") or shutil.which("chromium")
-MANY = 1000 if os.environ.get("REKOLLECT_TEST_THOUSAND") else 60
+MANY = 1000 if os.environ.get("REKOLLECT_TEST_THOUSAND") else 200
 TOO_LARGE = 5 * 1024 * 1024 + 1
 
 
@@ -33,6 +34,7 @@ def photos(photo, tmp_path_factory):
     exif[EXIF_ORIENTATION] = 6
     opened(obama).save(folder / "turned.png", exif=exif)
     (folder / "broken.jpg").write_bytes(b"This is no photo.")
+    Image.new("RGB", (320, 240), "gray").save(folder / "nobody.jpg")
     (folder / "large.jpg").write_bytes(obama.ljust(TOO_LARGE, b"\0"))
     (folder / "it's \"a\" photo.jpg").write_bytes(obama)
     (folder / "few/inner").mkdir(parents=True)
@@ -91,6 +93,39 @@ def test_keys(start_server, photos):
 
 def test_many_photos(start_server, photos):
     run("many.test.mjs", start_server(), photos, timeout=1200)
+
+
+def test_trouble(start_server, photos):
+    run("trouble.test.mjs", start_server(args=["--enable-faults"]), photos)
+
+
+def test_who_is_in_a_picture(start_server, photos):
+    run("picture.test.mjs", start_server(), photos)
+
+
+def test_a_server_without_extensions(start_server, photos):
+    run("without.test.mjs", start_server(args=["--extensions", "off"]), photos)
+
+
+def test_people(tmp_path, photos):
+    with Server(tmp_path) as server:
+        bring(tmp_path, server, "alike", 130, alike=True)
+        run("people.test.mjs", server, photos)
+
+
+def test_a_crowd(tmp_path, photos):
+    with Server(tmp_path) as server:
+        bring(tmp_path, server, "crowd", 5000)
+        run("crowd.test.mjs", server, photos)
+
+
+def bring(folder, server, collection, faces, **more):
+    """Imports made-up faces beside a running server, whose own models are said to have made them."""
+    version = server.client.create_collection(CollectionId="any")["FaceModelVersion"]
+    server.client.delete_collection(CollectionId="any")
+    environment = {**os.environ, "REKOLLECT_DATA_DIR": str(folder / "data")}
+    environment.pop("DATABASE_URL", None)
+    subprocess.run([BINARY, "import", "-"], env=environment, input=export_of(collection, version, faces, **more), check=True)
 
 
 def test_screenshots(start_server, photos):

@@ -12,7 +12,11 @@ export const photo = (name) => join(process.env.REKOLLECT_TEST_PHOTOS, name);
 export const made = (name) => join(process.env.REKOLLECT_MADE_PHOTOS, name);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** An address that leads to this machine, and that browsers trust no more than a server of the local network without TLS. */
+export const ELSEWHERE = "192.0.2.7";
+
 const FLAGS = [
+  `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`,
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
@@ -27,7 +31,7 @@ export function launch() {
 }
 
 /** A page on the console in a context of its own, and what went wrong on it: console errors, violations of the policy, exceptions. */
-export async function open(browser, route = "", options = {}) {
+export async function open(browser, route = "", { at = url, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const wrong = [];
   context.on("weberror", (error) => wrong.push(String(error.error())));
@@ -42,7 +46,7 @@ export async function open(browser, route = "", options = {}) {
     ),
   );
   const page = await context.newPage();
-  await page.goto(`${url}/console/${route}`);
+  await page.goto(`${at}/console/${route}`);
   return { context, page, wrong };
 }
 
@@ -114,6 +118,29 @@ export function boxesOf(page, selector) {
       };
     }),
   );
+}
+
+/** Goes on with Tab to what a screen reader calls by this name, which has to show that it has the focus. */
+export async function tabTo(page, name) {
+  for (let step = 0; step < 80; step++) {
+    await page.keyboard.press("Tab");
+    const called = await page.evaluate(() => {
+      const element = document.activeElement;
+      return (element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent).trim();
+    });
+    if (!name.test(called)) continue;
+    const outline = await page.evaluate(() => {
+      const element = document.activeElement;
+      const around = [element, element.nextElementSibling, element.parentElement].filter(Boolean);
+      return around.map((one) => getComputedStyle(one).outlineStyle);
+    });
+    assert.ok(
+      outline.some((style) => style !== "none"),
+      `the focus on ${called} cannot be seen`,
+    );
+    return;
+  }
+  assert.fail(`Tab does not reach ${name}`);
 }
 
 /** Within half a percent of the photo: what rounding to pixels makes. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { accessible, api, boxesOf, drop, fits, image, launch, made, open, photo, same, url } from "./browser.mjs";
+import { accessible, api, boxesOf, drop, fits, image, launch, made, open, photo, same, tabTo, url } from "./browser.mjs";
 
 let browser;
 before(async () => {
@@ -331,7 +331,7 @@ section("users: made, given faces, found, and taken apart again", "users", ["oba
   await page.getByLabel("Face ids to associate").fill(`${randomUUID()} ${face.FaceId}`);
   await page.getByRole("button", { name: "Associate", exact: true }).click();
   await shown(page, ": face not found");
-  await page.locator(".tile input").check();
+  await page.locator(".print input").check();
   await accessible(page, "user");
   await fits(page, "user");
   await page.getByRole("button", { name: "Disassociate 1" }).click();
@@ -449,36 +449,16 @@ screen("copying works where the browser has no clipboard for the page", "#/compa
 });
 
 screen("by keyboard alone: a collection, photos, a search", "", async ({ page, collection }) => {
-  /** Goes on with Tab to what a screen reader calls by this name. */
-  const tabTo = async (name) => {
-    for (let step = 0; step < 80; step++) {
-      await page.keyboard.press("Tab");
-      const called = await page.evaluate(() => {
-        const element = document.activeElement;
-        return (element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent).trim();
-      });
-      if (name.test(called)) {
-        const outline = await page.evaluate(() => {
-          const element = document.activeElement;
-          const seen = element.type === "file" ? element.nextElementSibling : element;
-          return getComputedStyle(seen).outlineStyle;
-        });
-        assert.notEqual(outline, "none", `the focus on ${called} cannot be seen`);
-        return;
-      }
-    }
-    assert.fail(`Tab does not reach ${name}`);
-  };
   // Listened to from the start: one that opens while the listener is being set up would be lost.
   let chosen;
   page.on("filechooser", (dialog) => dialog.setFiles(chosen));
   const choose = async (name, files) => {
-    await tabTo(name);
+    await tabTo(page, name);
     chosen = files;
     await page.keyboard.press("Space");
   };
   await page.getByRole("heading", { name: "Collections" }).waitFor();
-  await tabTo(/^(New collection|Create the first one)$/);
+  await tabTo(page, /^(New collection|Create the first one)$/);
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").waitFor();
   await page.keyboard.type(collection);
@@ -490,7 +470,7 @@ screen("by keyboard alone: a collection, photos, a search", "", async ({ page, c
   await page.getByText("Done").first().waitFor();
   await page.keyboard.press("Home");
   await page.evaluate(() => document.querySelector(".skip").focus());
-  await tabTo(/^Search$/);
+  await tabTo(page, /^Search$/);
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.activeElement.textContent === "Search");
   await choose(/^Choose a photo$/, photo("obama2.jpg"));

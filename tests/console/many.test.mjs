@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import { api, drop, launch, made, open } from "./browser.mjs";
+import { accessible, api, drop, launch, made, open } from "./browser.mjs";
 
 test("a folder of photos", { timeout: 900_000 }, async (t) => {
   const files = readdirSync(made("many"));
@@ -29,14 +29,31 @@ test("a folder of photos", { timeout: 900_000 }, async (t) => {
   const begin = performance.now();
   await drop(page, ".drop", [made("many")]);
 
-  // Stopped on its way, it stops, and goes on with the rest.
+  // Paused on its way, it stops there, and goes on with the rest. The bar tells how far it is.
+  const bar = () => page.getByRole("progressbar", { name: "Photos done" }).evaluate(({ value, max }) => [value, max]);
   await page.locator(".file-text").filter({ hasText: "1 face" }).first().waitFor();
-  await page.getByRole("button", { name: "Stop" }).click();
-  await page.getByText("Stopped").first().waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByText("Paused").first().waitFor();
   const soFar = (await api("DescribeCollection", { CollectionId: "many" })).FaceCount;
-  assert.ok(soFar > 0 && soFar < files.length - broken, `${soFar} of ${files.length} were indexed when it stopped`);
+  assert.ok(soFar > 0 && soFar < files.length - broken, `${soFar} of ${files.length} were indexed when it paused`);
+  const [done, of] = await bar();
+  assert.equal(of, files.length);
+  assert.ok(done >= soFar && done < of, `the bar is at ${done} of ${of}, and ${soFar} are indexed`);
   await page.getByRole("button", { name: /^Go on with/ }).click();
+  await page.waitForFunction((before) => document.querySelector("progress").value > before, done);
 
+  // Cancelled, it sends nothing more; what was not sent is listed as that.
+  await page.getByRole("button", { name: "Cancel the rest" }).click();
+  await page.getByText("Cancelled").first().waitFor();
+  const sent = (await bar())[0];
+  await page.getByText(`${files.length - sent} not sent`, { exact: true }).waitFor();
+  const kept = (await api("DescribeCollection", { CollectionId: "many" })).FaceCount;
+  assert.ok(kept >= soFar && kept <= sent && sent < files.length, `${kept} faces of ${sent} photos that were sent`);
+  await accessible(page, "a cancelled batch");
+  await page.getByRole("button", { name: "Clear the list" }).click();
+
+  // From the beginning: the same photos are no others.
+  await drop(page, ".drop", [made("many")]);
   await page.getByLabel(/Failures only/).check();
   await page.getByLabel(/Failures only/).uncheck();
   await page.getByText("Done").first().waitFor({ timeout: 880_000 });

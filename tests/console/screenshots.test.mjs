@@ -1,5 +1,5 @@
-// The pictures of the README, into the folder REKOLLECT_SCREENSHOTS. The photos are the White House's, works of the United States
-// government and in the public domain; they come out of the registry package face-recognition.
+// The pictures of the README and of docs/console.md, into the folder REKOLLECT_SCREENSHOTS. The photos are the White House's, works of the
+// United States government and in the public domain; they come out of the registry package face-recognition.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -35,6 +35,20 @@ test("screenshots", { timeout: 120_000 }, async (t) => {
   await page.locator(".matches li").nth(1).waitFor();
   await page.locator(".box").waitFor();
   await take("search");
+
+  await page.locator(".tabs").getByRole("link", { name: "People" }).click();
+  await choose(0, ["obama", "obama3", "biden"].map(photo));
+  await page.getByRole("button", { name: "Group the faces" }).click();
+  await page.locator(".group .print").nth(1).waitFor();
+  await page.getByLabel("Name of group 1").fill("barack-obama");
+  await take("people");
+
+  await page.getByRole("button", { name: "Name", exact: true }).click();
+  await page.getByText("2 faces given to barack-obama.").first().waitFor();
+  await page.locator(".tabs").getByRole("link", { name: "Picture" }).click();
+  await choose(0, photo("obama2"));
+  await page.locator(".box .name").waitFor();
+  await take("picture");
 
   await page.getByRole("link", { name: "Compare" }).click();
   await choose(0, photo("obama2"));

@@ -1,9 +1,10 @@
 // One collection: what it is, and its sections.
 
-import { useCallback, useEffect } from "preact/hooks";
+import { useCallback, useEffect, useRef } from "preact/hooks";
 import { call } from "../api";
 import { number, time } from "../format";
 import type { Reply } from "../operations";
+import { onReach } from "../reach";
 import { to, type Route } from "../router";
 import { Busy, ErrorNote, Heading, useTask } from "../ui/basics";
 import { Lazy, type Loader } from "../ui/lazy";
@@ -12,6 +13,8 @@ import type { Section } from "./section";
 const SECTIONS: Record<string, [string, Loader<Section>]> = {
   index: ["Index", () => import("./index-photos")],
   search: ["Search", () => import("./search")],
+  picture: ["Picture", () => import("./picture")],
+  people: ["People", () => import("./people")],
   faces: ["Faces", () => import("./faces")],
   users: ["Users", () => import("./users")],
   settings: ["Settings", () => import("./settings")],
@@ -26,6 +29,13 @@ function Whole({ name, section, route }: { name: string; section: string; route:
   const about = useTask<Reply<"DescribeCollection">>();
   const load = useCallback(() => void about.run(() => call("DescribeCollection", { CollectionId: name })), [name]);
   useEffect(load, [load]);
+  useEffect(() => onReach((reachable) => reachable && load()), [load]);
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // A narrow screen does not show all of them at once.
+    const [strip, tab] = [tabs.current, tabs.current?.querySelector<HTMLElement>("[aria-current]")];
+    if (strip && tab) strip.scrollLeft = tab.offsetLeft - strip.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
+  }, [section]);
   const { value, error } = about;
   const loader = SECTIONS[section]?.[1];
   return (
@@ -57,7 +67,7 @@ function Whole({ name, section, route }: { name: string; section: string; route:
             </div>
           </dl>
         )}
-        <nav class="tabs" aria-label={`Sections of ${name}`}>
+        <nav class="tabs" aria-label={`Sections of ${name}`} ref={tabs}>
           {Object.entries(SECTIONS).map(([key, [label]]) => (
             <a key={key} href={to(["collections", name, key])} aria-current={key === section ? "page" : undefined}>
               {label}

@@ -189,7 +189,10 @@ export default function Faces({ collection, onChange }: Section) {
           {matching.length === 0 && (
             <p class="pad fine">No loaded face has that in its external image id.{token && " There are more to load."}</p>
           )}
-          <p class="fine pad">The service keeps no photos: pictures are of those that this tab has indexed.</p>
+          <p class="fine pad">
+            The service keeps no photos: pictures are of those that this tab has indexed, or loaded again under{" "}
+            <a href={to(["collections", collection, "people"])}>People</a>.
+          </p>
           {pager("faces")}
         </div>
       )}
@@ -244,7 +247,7 @@ function Row({ face, collection, chosen, onChosen }: { face: Face; collection: s
       </td>
       <th scope="row">
         <span class="with-crop">
-          <FaceOf id={face.FaceId} />
+          <FaceOf face={face} />
           {face.ExternalImageId ?? <span class="fine">none</span>}
         </span>
       </th>

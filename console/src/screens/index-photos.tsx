@@ -166,8 +166,9 @@ function Progress({ batch, onClear }: { batch: Batch; onClear: () => void }) {
   const { tally, items, active, stopped } = batch;
   const done = tally.indexed + tally.failed;
   const rate = batch.seconds > 0 ? batch.done / batch.seconds : 0;
-  const left = items.length - done;
-  const state = active ? (stopped ? "Stopping" : "Indexing") : left ? "Stopped" : "Done";
+  const left = tally.waiting + tally.running;
+  const resting = batch.cutOff ? "Waiting for the server" : left ? "Paused" : tally.cancelled ? "Cancelled" : "Done";
+  const state = active ? (stopped ? "Pausing" : "Indexing") : resting;
   const tenth = Math.floor((10 * done) / items.length);
   return (
     <section class="card pad progress" aria-label="Progress">
@@ -184,13 +185,14 @@ function Progress({ batch, onClear }: { batch: Batch; onClear: () => void }) {
           <span class="dot bad" />
           {number(tally.failed)} failed
         </span>
+        {tally.cancelled > 0 && <span>{number(tally.cancelled)} not sent</span>}
         {rate > 0 && <span>{rate.toFixed(1)} a second</span>}
         {active && !stopped && rate > 0 && <span>about {seconds(left / rate)} left</span>}
       </p>
       <p class="actions">
         {active && (
           <button type="button" disabled={stopped} onClick={() => batch.stop()}>
-            Stop
+            Pause
           </button>
         )}
         {!active && tally.waiting > 0 && (
@@ -198,12 +200,17 @@ function Progress({ batch, onClear }: { batch: Batch; onClear: () => void }) {
             Go on with {count(tally.waiting, "photo")}
           </button>
         )}
+        {tally.waiting > 0 && (
+          <button type="button" onClick={() => batch.cancel()}>
+            Cancel the rest
+          </button>
+        )}
         {!active && tally.failed > 0 && (
           <button type="button" onClick={() => batch.again()}>
             Try failures again
           </button>
         )}
-        {!active && (
+        {!active && tally.waiting === 0 && (
           <button type="button" onClick={onClear}>
             Clear the list
           </button>
@@ -231,6 +238,7 @@ function Row({ item, current, onChoose }: { item: Item; current: boolean; onChoo
 
 function outcome({ state, reply, error }: Item) {
   if (state === "waiting") return "Waiting";
+  if (state === "cancelled") return "Not sent";
   if (state === "running") return "Being indexed";
   if (error) return `${error.name}: ${error.message}`;
   const left = reply?.UnindexedFaces?.length ?? 0;

@@ -275,7 +275,7 @@ function Matches({ found, collection, among, threshold }: { found: Found; collec
             <span class="rank" aria-hidden="true">
               {index + 1}
             </span>
-            {match.face && <FaceOf id={match.face.FaceId} />}
+            {match.face && <FaceOf face={match.face} />}
             <div class="match-text">
               {match.face ? (
                 <>

@@ -3,9 +3,11 @@
 import { useId, useState } from "preact/hooks";
 import { chosen, dropped, type Chosen } from "../files";
 
-type Props = { label: string; several?: boolean; compact?: boolean; onFiles: (files: Chosen[]) => void };
+const SENT = "JPEG or PNG, up to 5 MB each. Photos are sent to this server and not kept by it.";
 
-export function DropZone({ label, several = false, compact = false, onFiles }: Props) {
+type Props = { label: string; several?: boolean; compact?: boolean; note?: string; onFiles: (files: Chosen[]) => void };
+
+export function DropZone({ label, several = false, compact = false, note = SENT, onFiles }: Props) {
   const [over, setOver] = useState(0);
   const [reading, setReading] = useState(false);
   const id = useId();
@@ -59,7 +61,7 @@ export function DropZone({ label, several = false, compact = false, onFiles }: P
           </span>
         )}
       </div>
-      <p class="fine">JPEG or PNG, up to 5 MB each. Photos are sent to this server and not kept by it.</p>
+      <p class="fine">{note}</p>
     </div>
   );
 }

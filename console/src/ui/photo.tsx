@@ -1,10 +1,11 @@
 // A photo with what was found on it. Boxes are parts of the width and height of the upright image, which is what a browser shows.
 
-import type { BoundingBox, Landmark } from "@aws-sdk/client-rekognition";
+import type { BoundingBox, Face, Landmark } from "@aws-sdk/client-rekognition";
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asMeant } from "../files";
-import { photoOf } from "../seen";
+import { onLoaded, photoOf } from "../seen";
+import { spread } from "./names";
 
 export interface Mark {
   box: BoundingBox | undefined;
@@ -13,6 +14,8 @@ export interface Mark {
   label: string;
   kind: "kept" | "left";
   number?: number;
+  /** Written beside the box. */
+  name?: string;
 }
 
 /** An address of a file, for as long as it is shown. */
@@ -55,11 +58,20 @@ export function Photo({ file, alt, marks, selected, onSelect, onSize, children }
     setSize(undefined);
     setBroken(false);
   }, [file]);
+  const photo = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const element = photo.current;
+    if (!element || !size || !marks.some(({ name }) => name)) return;
+    spread(element);
+    const observer = new ResizeObserver(() => spread(element));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [size, marks.map(({ name }) => name).join("\n")]);
   if (broken) return <p class="unseen">This browser cannot show the file.</p>;
   const ratio = size ? size.width / size.height : undefined;
   const frame = ratio === undefined ? undefined : { aspectRatio: String(ratio), width: `min(100%, ${ratio} * var(--photo-height))` };
   return (
-    <div class="photo" style={frame}>
+    <div class="photo" style={frame} ref={photo}>
       {address && (
         <img
           src={address}
@@ -99,21 +111,30 @@ function Box({ mark, selected, onSelect }: { mark: Mark; selected: boolean; onSe
       {mark.number}
     </span>
   );
+  const name = mark.name !== undefined && (
+    <span class="name" aria-hidden="true">
+      {mark.name}
+    </span>
+  );
   const look = `box ${mark.kind} ${selected ? "selected" : ""}`;
   if (!onSelect)
     return (
       <span class={look} style={style} role="img" aria-label={mark.label}>
         {number}
+        {name}
       </span>
     );
   return (
     <button type="button" class={look} style={style} aria-pressed={selected} aria-label={mark.label} onClick={onSelect}>
       {number}
+      {name}
     </button>
   );
 }
 
-const SIDE = 96;
+const SIDE = 144;
+/** What is so near to the screen is drawn before it is scrolled to. */
+const AHEAD = "50%";
 let decoding: Promise<void> = Promise.resolve();
 
 /** A small square of a photo: the face in the box, or of the whole what lies a little above the middle, where heads are. It is drawn when it comes into view, and one photo is
@@ -123,13 +144,14 @@ export function Crop({ file, box }: { file: File; box?: BoundingBox | undefined 
   useEffect(() => {
     if (!canvas) return;
     let wanted = true;
-    const observer = new IntersectionObserver((entries) => {
+    const draws = (entries: IntersectionObserverEntry[]) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       observer.disconnect();
       decoding = decoding.then(async () => {
         if (wanted) await draw(canvas, file, box).catch(() => undefined); // what cannot be decoded leaves the square empty
       });
-    });
+    };
+    const observer = new IntersectionObserver(draws, { rootMargin: AHEAD });
     observer.observe(canvas);
     return () => {
       wanted = false;
@@ -144,17 +166,24 @@ async function draw(canvas: HTMLCanvasElement, file: File, box: BoundingBox | un
   const { Left = 0, Top = 0, Width = 1, Height = 1 } = box ?? {};
   // A face with something around it; of a whole photo, what fits.
   const side = box ? 1.25 * Math.max(Width * image.width, Height * image.height) : Math.min(image.width, image.height);
-  const left = (Left + Width / 2) * image.width - side / 2;
-  const top = box ? (Top + Height / 2) * image.height - side / 2 : 0.15 * (image.height - side);
+  const left = within((Left + Width / 2) * image.width - side / 2, side, image.width);
+  const top = within(box ? (Top + Height / 2) * image.height - side / 2 : 0.15 * (image.height - side), side, image.height);
   const context = canvas.getContext("2d");
   context?.clearRect(0, 0, SIDE, SIDE);
   context?.drawImage(image, left, top, side, side, 0, 0, SIDE, SIDE);
   image.close();
 }
 
-/** A face by its id: as a picture if this tab indexed it. */
-export function FaceOf({ id }: { id: string | undefined }) {
-  const photo = photoOf(id);
+/** Where a side begins so that it does not reach over the edges, if it is short enough for that. */
+function within(at: number, side: number, whole: number) {
+  return side > whole ? (whole - side) / 2 : Math.max(0, Math.min(at, whole - side));
+}
+
+/** A face as a picture, if this tab has its photo. */
+export function FaceOf({ face }: { face: Face | undefined }) {
+  const [, setTurn] = useState(0);
+  useEffect(() => onLoaded(() => setTurn((turn) => turn + 1)), []);
+  const photo = photoOf(face);
   if (photo) return <Crop file={photo.file} box={photo.box} />;
   return (
     <svg class="crop none" aria-hidden="true" viewBox="0 0 32 32">

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { count, number } from "../format";
+import { isReachable, tellReach } from "../reach";
 import { Bar, Busy } from "./basics";
 
 interface Loading {
@@ -19,13 +20,13 @@ export function Preparing() {
     let timer: ReturnType<typeof setTimeout>;
     let over = false;
     const ask = async () => {
-      try {
-        // While something loads the status is 503, and the body says what.
-        const told = document.hidden ? undefined : await (await fetch("/readyz?full")).json();
-        if (told) setLoading(told.loading);
-      } catch {
-        // The screens say it when the service is away.
-        setLoading(undefined);
+      // A hidden tab has nobody to tell, but photos that may wait for the server.
+      if (!document.hidden || !isReachable()) {
+        const reply = await fetch("/readyz?full").catch(() => undefined);
+        // While something loads the status is 503, and the body says what. What stands before the server has other bodies.
+        const told = await reply?.json().catch(() => undefined);
+        setLoading(told?.loading);
+        tellReach(told !== undefined || (reply !== undefined && reply.status < 500));
       }
       if (!over) timer = setTimeout(ask, PAUSE);
     };

@@ -3,22 +3,23 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { currentKeys, isAnybody } from "../api";
 import type { Call } from "../operations";
-import { awsCli, boto3 } from "../snippets";
-
-const FORMS = { "aws-cli": awsCli, boto3 };
+import { formsOf } from "../snippets";
 
 export function Snippet({ call }: { call: Call }) {
-  const [form, setForm] = useState<keyof typeof FORMS>("aws-cli");
+  const forms = formsOf(call);
+  const names = Object.keys(forms);
+  const [chosen, setForm] = useState<string>();
+  const form = chosen ?? names[0] ?? "";
   const setting = { endpoint: location.origin, region: currentKeys().region, anybody: isAnybody() };
-  const text = FORMS[form](call, setting);
+  const text = forms[form]?.(call, setting) ?? "";
   return (
     <details class="snippet">
       <summary>
-        The same call with the aws-cli or boto3: <code>{call.operation}</code>
+        The same call with {names.length > 1 ? `the ${names.join(" or ")}` : names[0]}: <code>{call.operation}</code>
       </summary>
       <div class="snippet-bar">
         <div role="group" aria-label="Client" class="segments">
-          {(Object.keys(FORMS) as (keyof typeof FORMS)[]).map((name) => (
+          {names.map((name) => (
             <button key={name} type="button" aria-pressed={name === form} onClick={() => setForm(name)}>
               {name}
             </button>
