@@ -21,7 +21,7 @@ mod client;
 mod values;
 
 #[cfg(feature = "client")]
-pub use client::{ClientSettings, EnrolSettings};
+pub use client::{ClientSettings, EnrolSettings, GroupSettings, IdentifySettings};
 
 use values::collection;
 
@@ -61,6 +61,12 @@ pub enum Command {
     /// Index the photos of a folder, a manifest or a bucket into a collection, on any endpoint that speaks the protocol.
     #[cfg(feature = "client")]
     Enrol(Box<EnrolSettings>),
+    /// Tell who is on photos, every face of each, out of a collection on a server.
+    #[cfg(feature = "client")]
+    Identify(IdentifySettings),
+    /// Group a collection's faces by who may be one person, as lines of JSON.
+    #[cfg(feature = "client")]
+    Group(GroupSettings),
     /// Print the completions of a shell.
     Completions {
         /// Whose.

@@ -5,6 +5,8 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod access;
+#[cfg(feature = "client")]
+pub mod asking;
 pub mod audit;
 pub mod cli;
 #[cfg(feature = "client")]

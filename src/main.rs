@@ -15,12 +15,14 @@ use rekollect::cli::{
     AuditCommand, Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings,
     VerifySettings,
 };
+#[cfg(feature = "client")]
+use rekollect::cli::{ClientSettings, EnrolSettings, GroupSettings, IdentifySettings};
 use rekollect::store::{Limits, Rewritten, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::vision::{Provider, Runtime};
 #[cfg(feature = "client")]
-use rekollect::{cli::EnrolSettings, client, enrol};
+use rekollect::{asking, client, enrol};
 use rekollect::{server, telemetry, tls};
 
 fn main() -> ExitCode {
@@ -32,6 +34,10 @@ fn main() -> ExitCode {
         Command::Export(settings) => in_runtime(export(settings)),
         Command::Import(settings) => in_runtime(import(settings)),
         Command::Encrypt(settings) => in_runtime(encrypt(settings)),
+        #[cfg(feature = "client")]
+        Command::Identify(settings) => return in_runtime(identified(settings)).unwrap_or_else(|error| told(&*error)),
+        #[cfg(feature = "client")]
+        Command::Group(settings) => in_runtime(grouped(settings)),
         #[cfg(feature = "client")]
         Command::Enrol(settings) => return in_runtime(enrolled(*settings)).unwrap_or_else(|error| told(&*error)),
         Command::Audit(AuditCommand::Verify(settings)) => verify(&settings),
@@ -152,7 +158,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Store, Box<dyn Error>> {
     Ok(Store::open(&place, LIMITS).await?)
 }
 
-/// Of an enrolment that left photos out.
+/// Of a command that left photos out.
 #[cfg(feature = "client")]
 const SOME_FAILED: u8 = 3;
 /// Of a program that was told to stop, as shells have it for Ctrl-C.
@@ -161,7 +167,7 @@ const INTERRUPTED: u8 = 130;
 
 #[cfg(feature = "client")]
 async fn enrolled(settings: EnrolSettings) -> Result<ExitCode, Box<dyn Error>> {
-    let client = client::Client::new(client::Configuration::find(&settings.client.given())?)?;
+    let client = client_of(&settings.client)?;
     let plan = enrol::Plan::of(&settings.choice(), client.configuration()).await?;
     if plan.others > 0 {
         eprintln!("rekollect: {} other files are left out: they are not called .jpg, .jpeg or .png", plan.others);
@@ -186,6 +192,28 @@ async fn enrolled(settings: EnrolSettings) -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("rekollect: stopped: the same command goes on from here");
     }
     Ok(exit_code(&summary))
+}
+
+#[cfg(feature = "client")]
+async fn identified(settings: IdentifySettings) -> Result<ExitCode, Box<dyn Error>> {
+    let client = client_of(&settings.client)?;
+    let mut out = std::io::stdout().lock();
+    let failed = asking::identify(&client, &settings.identification(), &settings.photos, &mut out).await?;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+}
+
+#[cfg(feature = "client")]
+async fn grouped(settings: GroupSettings) -> Result<(), Box<dyn Error>> {
+    let client = client_of(&settings.client)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let summary = asking::group(&client, &settings.grouping(), &mut out).await?;
+    eprintln!("rekollect: {summary}");
+    Ok(())
+}
+
+#[cfg(feature = "client")]
+fn client_of(settings: &ClientSettings) -> Result<client::Client, Box<dyn Error>> {
+    Ok(client::Client::new(client::Configuration::find(&settings.given())?)?)
 }
 
 #[cfg(feature = "client")]

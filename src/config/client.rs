@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{ClientSettings, EnrolSettings};
+use crate::asking::{Grouping, Identification};
+use crate::cli::{ClientSettings, EnrolSettings, GroupSettings, IdentifySettings};
 use crate::client::Given;
 use crate::enrol::{Choice, Settings, Users};
 
@@ -40,6 +41,30 @@ impl EnrolSettings {
             quality_filter: self.quality_filter,
             parallel: self.parallel.into(),
             report: self.report.clone().unwrap_or_else(report),
+        }
+    }
+}
+
+impl IdentifySettings {
+    /// Who is looked for.
+    pub fn identification(&self) -> Identification {
+        Identification {
+            collection: self.collection.clone(),
+            threshold: self.threshold,
+            matches: self.matches,
+            json: self.json,
+        }
+    }
+}
+
+impl GroupSettings {
+    /// What is grouped.
+    pub fn grouping(&self) -> Grouping {
+        Grouping {
+            collection: self.collection.clone(),
+            threshold: self.threshold,
+            min_faces: self.min_faces,
+            all: self.all,
         }
     }
 }
