@@ -21,7 +21,7 @@ mod client;
 mod values;
 
 #[cfg(feature = "client")]
-pub use client::{ClientSettings, EnrolSettings, GroupSettings, IdentifySettings};
+pub use client::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
 
 use values::collection;
 
@@ -64,6 +64,9 @@ pub enum Command {
     /// Tell who is on photos, every face of each, out of a collection on a server.
     #[cfg(feature = "client")]
     Identify(IdentifySettings),
+    /// Erase a person from a collection on a server, which then looks for what is left.
+    #[cfg(feature = "client")]
+    Erase(EraseSettings),
     /// Group a collection's faces by who may be one person, as lines of JSON.
     #[cfg(feature = "client")]
     Group(GroupSettings),

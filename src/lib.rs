@@ -16,6 +16,7 @@ pub mod connection;
 pub mod domain;
 #[cfg(feature = "client")]
 pub mod enrol;
+pub mod looking;
 pub mod operations;
 pub mod search;
 pub mod server;

@@ -16,7 +16,7 @@ use rekollect::cli::{
     VerifySettings,
 };
 #[cfg(feature = "client")]
-use rekollect::cli::{ClientSettings, EnrolSettings, GroupSettings, IdentifySettings};
+use rekollect::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
 use rekollect::store::{Limits, Rewritten, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
@@ -36,6 +36,8 @@ fn main() -> ExitCode {
         Command::Encrypt(settings) => in_runtime(encrypt(settings)),
         #[cfg(feature = "client")]
         Command::Identify(settings) => return in_runtime(identified(settings)).unwrap_or_else(|error| told(&*error)),
+        #[cfg(feature = "client")]
+        Command::Erase(settings) => return in_runtime(erased(settings)).unwrap_or_else(|error| told(&*error)),
         #[cfg(feature = "client")]
         Command::Group(settings) => in_runtime(grouped(settings)),
         #[cfg(feature = "client")]
@@ -158,7 +160,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Store, Box<dyn Error>> {
     Ok(Store::open(&place, LIMITS).await?)
 }
 
-/// Of a command that left photos out.
+/// Of a command that left something undone.
 #[cfg(feature = "client")]
 const SOME_FAILED: u8 = 3;
 /// Of a program that was told to stop, as shells have it for Ctrl-C.
@@ -200,6 +202,13 @@ async fn identified(settings: IdentifySettings) -> Result<ExitCode, Box<dyn Erro
     let mut out = std::io::stdout().lock();
     let failed = asking::identify(&client, &settings.identification(), &settings.photos, &mut out).await?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+}
+
+#[cfg(feature = "client")]
+async fn erased(settings: EraseSettings) -> Result<ExitCode, Box<dyn Error>> {
+    let client = client_of(&settings.client)?;
+    let nothing_is_left = asking::erase(&client, &settings.erasure(), &mut std::io::stdout().lock()).await?;
+    Ok(if nothing_is_left { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
 }
 
 #[cfg(feature = "client")]

@@ -156,6 +156,35 @@ pub struct GroupSettings {
     pub client: ClientSettings,
 }
 
+/// What `rekollect erase` does.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  rekollect erase --collection people --user ada
+
+Exit codes:
+  0  the server has nothing of them any more
+  1  nothing was done: the message says why
+  2  the command line is wrong
+  3  something is left: the output says where")]
+pub struct EraseSettings {
+    /// The collection.
+    #[arg(long, value_name = "ID", value_parser = collection)]
+    pub collection: CollectionId,
+    /// A user, who goes with all of its faces.
+    #[arg(long, value_name = "ID", required_unless_present = "faces", conflicts_with = "faces")]
+    pub user: Option<String>,
+    /// A face, whoever has it. Give the flag several times for several faces.
+    #[arg(long = "face", value_name = "ID")]
+    pub faces: Vec<String>,
+
+    /// Whom to call.
+    #[command(flatten)]
+    pub client: ClientSettings,
+}
+
 fn percent(text: &str) -> Result<f32, String> {
     let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
     percent.ok_or_else(|| "a number from 0 to 100".to_owned())

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::asking::{Grouping, Identification};
-use crate::cli::{ClientSettings, EnrolSettings, GroupSettings, IdentifySettings};
+use crate::asking::{Erasure, Grouping, Identification};
+use crate::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
 use crate::client::Given;
 use crate::enrol::{Choice, Settings, Users};
 
@@ -66,5 +66,12 @@ impl GroupSettings {
             min_faces: self.min_faces,
             all: self.all,
         }
+    }
+}
+
+impl EraseSettings {
+    /// Who is erased.
+    pub fn erasure(&self) -> Erasure {
+        Erasure { collection_id: self.collection.clone(), user_id: self.user.clone(), face_ids: self.faces.clone() }
     }
 }

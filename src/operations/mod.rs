@@ -5,6 +5,7 @@ mod collections;
 mod compare_faces;
 mod describe_user;
 mod detect_faces;
+mod erase_faces;
 mod expiry;
 mod faces;
 mod group_faces;
@@ -41,6 +42,7 @@ pub use collections::{
 pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
 pub use describe_user::{DescribeUser, DescribedUser, describe_user};
 pub use detect_faces::{DetectedFaces, detect_faces};
+pub use erase_faces::{EraseFaces, ErasedFaces, Where, Whose, erase_faces};
 use expiry::Expirable;
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use group_faces::{FaceGroup, FaceGroups, GroupFaces, WhichFaces, group_faces};

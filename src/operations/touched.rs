@@ -5,8 +5,8 @@ use crate::domain::{FaceId, Match, ModelVersion, Percent, Tags, User, UserId};
 
 use super::{
     AllFacesSearch, Association, CollectionPage, ComparedFaces, DeletedFaces, DescribedCollection, DescribedUser,
-    DetectedFaces, FaceGroups, FacePage, FaceSearch, ImageSearch, IndexedFaces, UserImageSearch, UserPage, UserProbe,
-    UserSearch,
+    DetectedFaces, ErasedFaces, FaceGroups, FacePage, FaceSearch, ImageSearch, IndexedFaces, UserImageSearch, UserPage,
+    UserProbe, UserSearch,
 };
 
 /// What an operation answers.
@@ -39,6 +39,12 @@ impl Touches for IndexedFaces {
 impl Touches for DeletedFaces {
     fn touched(&self) -> Option<Touched> {
         Some(faces(self.deleted.iter().copied()))
+    }
+}
+
+impl Touches for ErasedFaces {
+    fn touched(&self) -> Option<Touched> {
+        Some(Touched { faces: self.faces.clone(), users: self.user.iter().cloned().collect() })
     }
 }
 

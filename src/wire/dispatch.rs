@@ -229,6 +229,7 @@ macro_rules! of_operation {
             Operation::TagResource => $with!(TagResourceRequest, EmptyResponse, tag_resource),
             Operation::UntagResource => $with!(UntagResourceRequest, EmptyResponse, untag_resource),
             Operation::DescribeUser => $with!(DescribeUserRequest, DescribeUserResponse, describe_user),
+            Operation::EraseFaces => $with!(EraseFacesRequest, EraseFacesResponse, erase_faces),
             Operation::GroupFaces => $with!(GroupFacesRequest, GroupFacesResponse, group_faces),
             Operation::SearchAllFacesByImage => {
                 $with!(SearchAllFacesByImageRequest, SearchAllFacesByImageResponse, search_all_faces_by_image)
