@@ -67,7 +67,7 @@ def test_gallery_files_are_cleaned_at_once(tmp_path):
     with Server(tmp_path) as server:
         server.client.create_collection(CollectionId=PEOPLE)
     names = fill(tmp_path, WORTH_FILES)
-    with Server(tmp_path, args=[*PATIENT, "--gallery-cleaning", "36000"]) as server:
+    with Server(tmp_path, args=[*PATIENT, "--gallery-cleaning", "3600"]) as server:
         face = uuid_of(names[7])
         ask(server, "SearchFaces", CollectionId=PEOPLE, FaceId=face)
         assert eventually_in_files(server) > 0
