@@ -121,7 +121,7 @@ on_both_stores! {
         assert_eq!(names(barack).len(), 2);
         assert!(!list(joe, "Reasons").is_empty() && joe["FaceDetails"]["BoundingBox"].is_object(), "{joe}");
         // Nobody passes: that is an answer, and no error.
-        let small = side_by_side(&[("biden.jpg", 90)]);
+        let small = side_by_side(&[("biden.jpg", 220)]);
         let found = server.ok(OPERATION, request(&small, json!({"QualityFilter": "HIGH"})));
         assert_eq!((list(&found, "Faces").len(), list(&found, "UnsearchedFaces").len()), (0, 1));
     }
