@@ -21,7 +21,7 @@ mod client;
 mod values;
 
 #[cfg(feature = "client")]
-pub use client::{ClientSettings, EnrolSettings};
+pub use client::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
 
 use values::collection;
 
@@ -51,6 +51,9 @@ pub enum Command {
     Models(ModelsSettings),
     /// Write collections with faces, vectors and users as JSON Lines: a backup, or the way to another store.
     Export(ExportSettings),
+    /// Look after the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Read what `export` wrote into a store. What the store has already stays as it is.
     Import(ImportSettings),
     /// Encrypt every vector in the database with the first of the keys, or bring it under that key.
@@ -58,6 +61,15 @@ pub enum Command {
     /// Index the photos of a folder, a manifest or a bucket into a collection, on any endpoint that speaks the protocol.
     #[cfg(feature = "client")]
     Enrol(Box<EnrolSettings>),
+    /// Tell who is on photos, every face of each, out of a collection on a server.
+    #[cfg(feature = "client")]
+    Identify(IdentifySettings),
+    /// Erase a person from a collection on a server, which then looks for what is left.
+    #[cfg(feature = "client")]
+    Erase(EraseSettings),
+    /// Group a collection's faces by who may be one person, as lines of JSON.
+    #[cfg(feature = "client")]
+    Group(GroupSettings),
     /// Print the completions of a shell.
     Completions {
         /// Whose.
@@ -70,6 +82,9 @@ pub enum Command {
         /// Where the server listens. If that is every address, the loopback address is asked.
         #[arg(long, env = "REKOLLECT_LISTEN", default_value = "127.0.0.1:7350", value_parser = address)]
         listen: SocketAddr,
+        /// As the server was told.
+        #[command(flatten)]
+        tls: TlsSettings,
     },
 }
 
@@ -144,14 +159,40 @@ pub struct EncryptSettings {
     pub store: StoreSettings,
 }
 
+/// What can be done with an audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no line of an audit log was changed, removed or moved. The first line that is wrong is named, and the exit code is 1.
+    #[command(
+        after_help = "Example, for a log of several files:\n  rekollect audit verify --audit-key /etc/rekollect/audit.key audit.jsonl.* audit.jsonl"
+    )]
+    Verify(VerifySettings),
+}
+
+/// What `rekollect audit verify` reads.
+#[derive(Clone, Debug, Args)]
+pub struct VerifySettings {
+    /// The log's files from the oldest to the newest, or `-` for standard input.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// File with the key that the log was written with, if it was.
+    #[arg(long, env = "REKOLLECT_AUDIT_KEY", value_name = "FILE")]
+    pub audit_key: Option<PathBuf>,
+    /// A hash that was noted before and has to be there. It shows when lines at the end, or a whole log, were replaced.
+    #[arg(long, value_name = "HASH")]
+    pub contains: Option<String>,
+}
+
 /// Headings of the settings, in `--help` and in docs/configuration.md.
 mod heading {
     pub const ADDRESS: &str = "Address and browsers";
+    pub const TLS: &str = "TLS";
     pub const ACCESS: &str = "Who may call";
     pub const STORAGE: &str = "Storage";
     pub const IMAGES: &str = "Images in S3";
     pub const VISION: &str = "Models and recognition";
     pub const LIMITS: &str = "Limits";
+    pub const AUDIT: &str = "Audit log";
     pub const OPERATION: &str = "Logs and metrics";
 }
 
@@ -173,6 +214,10 @@ pub struct Settings {
     /// Region in the ARNs of replies.
     #[arg(long, env = "REKOLLECT_REGION", help_heading = heading::ADDRESS, default_value = DEFAULT_REGION, value_parser = region)]
     pub region: String,
+
+    /// What the server proves to its clients, and they to it.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// `signed`: every call must be signed with a configured key. `open`: everybody who reaches the address may call. The default is `signed` if a key is configured. Without a key, only programs on this machine may call.
     #[arg(long, env = "REKOLLECT_AUTH", help_heading = heading::ACCESS, value_enum)]
@@ -283,7 +328,7 @@ pub struct Settings {
     /// Most bytes of memory for the server, its requests and the vectors of its collections. What the server needs at its start and what its requests can need come first. Vectors get the rest. If they need more, the collections go out that were searched longest ago. The default is no limit.
     #[arg(long, env = "REKOLLECT_MAX_MEMORY", help_heading = heading::LIMITS, value_parser = value_parser!(u64).range(1..))]
     pub max_memory: Option<u64>,
-    /// Seconds in which the head of a request has to arrive. An idle connection is closed after the same time.
+    /// Seconds in which the head of a request has to arrive, and before it a TLS handshake. An idle connection is closed after the same time.
     #[arg(long, env = "REKOLLECT_HEADER_TIMEOUT", help_heading = heading::LIMITS, default_value = "20", value_parser = seconds_from_one)]
     pub header_timeout: Duration,
     /// Seconds in which the body of a request has to arrive.
@@ -295,6 +340,10 @@ pub struct Settings {
     /// Seconds that requests in progress have to finish after SIGTERM or SIGINT.
     #[arg(long, env = "REKOLLECT_SHUTDOWN_TIMEOUT", help_heading = heading::LIMITS, default_value = "30", value_parser = seconds)]
     pub shutdown_timeout: Duration,
+
+    /// Who did what, line by line.
+    #[command(flatten)]
+    pub audit: AuditLogSettings,
 
     /// Log lines for people (`text`), or one JSON object a line (`json`).
     #[arg(long, env = "REKOLLECT_LOG_FORMAT", help_heading = heading::OPERATION, value_enum, default_value_t = LogFormat::Text)]
@@ -311,6 +360,37 @@ pub struct Settings {
     /// Offer /_faults, where tests of a client can make chosen calls slow or fail.
     #[arg(long, env = "REKOLLECT_ENABLE_FAULTS", help_heading = heading::OPERATION)]
     pub enable_faults: bool,
+}
+
+/// A line for every change and search.
+#[derive(Clone, Debug, Args)]
+pub struct AuditLogSettings {
+    /// File that gets a line of JSON for every change and search and for every call that was refused at the door, or `-` for standard output. Without its line no change is made and no search answered. The default is none.
+    #[arg(long, env = "REKOLLECT_AUDIT_LOG", help_heading = heading::AUDIT, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+    /// Most bytes of that file. Then it gets the time and a number behind its name, and a new one is begun. 0 is for no end.
+    #[arg(long, env = "REKOLLECT_AUDIT_LOG_SIZE", help_heading = heading::AUDIT, value_name = "BYTES", default_value = "104857600", requires = "audit_log")]
+    pub audit_log_size: u64,
+    /// Finished files to keep. Older ones are deleted. The default is all of them.
+    #[arg(long, env = "REKOLLECT_AUDIT_LOG_FILES", help_heading = heading::AUDIT, value_name = "NUMBER", requires = "audit_log")]
+    pub audit_log_files: Option<u32>,
+    /// File with a secret of 32 bytes or more. The hashes of the lines are then made with it, and who can write the log but not read the key cannot forge them.
+    #[arg(long, env = "REKOLLECT_AUDIT_KEY", help_heading = heading::AUDIT, value_name = "FILE", requires = "audit_log")]
+    pub audit_key: Option<PathBuf>,
+}
+
+/// A certificate for HTTPS. Without one the server speaks plain HTTP.
+#[derive(Clone, Debug, Args)]
+pub struct TlsSettings {
+    /// PEM file with the server's certificate and, after it, those of the CAs between it and a root. The server then speaks HTTPS alone, and reads this file and the next two again when they change.
+    #[arg(long, env = "REKOLLECT_TLS_CERTIFICATE", help_heading = heading::TLS, value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the private key of that certificate, without a password.
+    #[arg(long, env = "REKOLLECT_TLS_KEY", help_heading = heading::TLS, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the CAs of client certificates. Whoever has none of theirs cannot connect. The default asks for none.
+    #[arg(long, env = "REKOLLECT_TLS_CLIENT_CA", help_heading = heading::TLS, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 /// Where the objects of `S3Object` are: nowhere, unless a server, a region of the cloud or a folder is named.

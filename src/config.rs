@@ -3,9 +3,10 @@
 use secrecy::SecretString;
 
 use crate::access::{Access, Keyring, Principal, Rates};
+use crate::audit::AuditSettings;
 #[cfg(feature = "s3")]
 use crate::cli::DEFAULT_REGION;
-use crate::cli::{Auth, S3Settings, Settings, StoreSettings, Switch};
+use crate::cli::{AuditLogSettings, Auth, S3Settings, Settings, StoreSettings, Switch, TlsSettings};
 use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_OBJECT_BYTES, MIN_IMAGE_SIDE};
 use crate::operations::Quotas;
 use crate::sources::{Folder, S3};
@@ -13,6 +14,7 @@ use crate::sources::{Folder, S3};
 use crate::sources::{S3Server, S3ServerSettings};
 use crate::store::{Limits, StorePlace, Vault};
 use crate::telemetry::metrics::resident_bytes;
+use crate::tls;
 use crate::vision::{Formats, ImageLimits};
 
 #[cfg(feature = "client")]
@@ -42,6 +44,26 @@ impl StoreSettings {
         let vault = Vault::of(&text).map_err(|error| format!("cannot read the keys of vectors in {place}: {error}"))?;
         // Somebody means to encrypt.
         vault.key().is_some().then_some(vault).ok_or_else(|| format!("{place} has no key of vectors"))
+    }
+}
+
+impl TlsSettings {
+    /// The files, where TLS is wanted.
+    pub fn files(&self) -> Option<tls::Files> {
+        let (certificate, key) = self.tls_certificate.clone().zip(self.tls_key.clone())?;
+        Some(tls::Files { certificate, key, client_ca: self.tls_client_ca.clone() })
+    }
+}
+
+impl AuditLogSettings {
+    /// Where the lines go, where any are wanted.
+    pub fn wanted(&self) -> Option<AuditSettings> {
+        Some(AuditSettings {
+            place: self.audit_log.clone()?,
+            most_bytes: Some(self.audit_log_size).filter(|most| *most > 0),
+            most_files: self.audit_log_files.map(|most| most as usize),
+            key: self.audit_key.clone(),
+        })
     }
 }
 

@@ -5,6 +5,9 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod access;
+#[cfg(feature = "client")]
+pub mod asking;
+pub mod audit;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
@@ -13,6 +16,7 @@ pub mod connection;
 pub mod domain;
 #[cfg(feature = "client")]
 pub mod enrol;
+pub mod looking;
 pub mod operations;
 pub mod search;
 pub mod server;
@@ -20,6 +24,7 @@ pub mod sources;
 pub mod store;
 mod task;
 pub mod telemetry;
+pub mod tls;
 pub mod transfer;
 pub mod vision;
 pub mod wire;

@@ -10,14 +10,20 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use rekollect::cli::{Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings};
+use rekollect::audit::{self, Seal};
+use rekollect::cli::{
+    AuditCommand, Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings,
+    VerifySettings,
+};
+#[cfg(feature = "client")]
+use rekollect::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
 use rekollect::store::{Limits, Rewritten, Store};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::vision::{Provider, Runtime};
 #[cfg(feature = "client")]
-use rekollect::{cli::EnrolSettings, client, enrol};
-use rekollect::{server, telemetry};
+use rekollect::{asking, client, enrol};
+use rekollect::{server, telemetry, tls};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -29,14 +35,21 @@ fn main() -> ExitCode {
         Command::Import(settings) => in_runtime(import(settings)),
         Command::Encrypt(settings) => in_runtime(encrypt(settings)),
         #[cfg(feature = "client")]
+        Command::Identify(settings) => return in_runtime(identified(settings)).unwrap_or_else(|error| told(&*error)),
+        #[cfg(feature = "client")]
+        Command::Erase(settings) => return in_runtime(erased(settings)).unwrap_or_else(|error| told(&*error)),
+        #[cfg(feature = "client")]
+        Command::Group(settings) => in_runtime(grouped(settings)),
+        #[cfg(feature = "client")]
         Command::Enrol(settings) => return in_runtime(enrolled(*settings)).unwrap_or_else(|error| told(&*error)),
+        Command::Audit(AuditCommand::Verify(settings)) => verify(&settings),
         Command::Models(settings) => without_reports().and_then(|()| models(&settings)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rekollect", &mut std::io::stdout());
             Ok(())
         }
         Command::Man => manual(),
-        Command::Healthcheck { listen } => healthcheck(listen),
+        Command::Healthcheck { listen, tls } => healthcheck(listen, tls.files().as_ref()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -147,7 +160,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Store, Box<dyn Error>> {
     Ok(Store::open(&place, LIMITS).await?)
 }
 
-/// Of an enrolment that left photos out.
+/// Of a command that left something undone.
 #[cfg(feature = "client")]
 const SOME_FAILED: u8 = 3;
 /// Of a program that was told to stop, as shells have it for Ctrl-C.
@@ -156,7 +169,7 @@ const INTERRUPTED: u8 = 130;
 
 #[cfg(feature = "client")]
 async fn enrolled(settings: EnrolSettings) -> Result<ExitCode, Box<dyn Error>> {
-    let client = client::Client::new(client::Configuration::find(&settings.client.given())?)?;
+    let client = client_of(&settings.client)?;
     let plan = enrol::Plan::of(&settings.choice(), client.configuration()).await?;
     if plan.others > 0 {
         eprintln!("rekollect: {} other files are left out: they are not called .jpg, .jpeg or .png", plan.others);
@@ -184,6 +197,35 @@ async fn enrolled(settings: EnrolSettings) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 #[cfg(feature = "client")]
+async fn identified(settings: IdentifySettings) -> Result<ExitCode, Box<dyn Error>> {
+    let client = client_of(&settings.client)?;
+    let mut out = std::io::stdout().lock();
+    let failed = asking::identify(&client, &settings.identification(), &settings.photos, &mut out).await?;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+}
+
+#[cfg(feature = "client")]
+async fn erased(settings: EraseSettings) -> Result<ExitCode, Box<dyn Error>> {
+    let client = client_of(&settings.client)?;
+    let nothing_is_left = asking::erase(&client, &settings.erasure(), &mut std::io::stdout().lock()).await?;
+    Ok(if nothing_is_left { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+}
+
+#[cfg(feature = "client")]
+async fn grouped(settings: GroupSettings) -> Result<(), Box<dyn Error>> {
+    let client = client_of(&settings.client)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let summary = asking::group(&client, &settings.grouping(), &mut out).await?;
+    eprintln!("rekollect: {summary}");
+    Ok(())
+}
+
+#[cfg(feature = "client")]
+fn client_of(settings: &ClientSettings) -> Result<client::Client, Box<dyn Error>> {
+    Ok(client::Client::new(client::Configuration::find(&settings.given())?)?)
+}
+
+#[cfg(feature = "client")]
 fn exit_code(summary: &enrol::Summary) -> ExitCode {
     match summary {
         enrol::Summary { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
@@ -192,17 +234,36 @@ fn exit_code(summary: &enrol::Summary) -> ExitCode {
     }
 }
 
+/// Tells that an audit log is whole, or fails.
+fn verify(VerifySettings { files, audit_key, contains }: &VerifySettings) -> Result<(), Box<dyn Error>> {
+    let seal = audit_key.as_deref().map_or_else(|| Ok(Seal::plain()), Seal::read)?;
+    let audit::Whole { lines, before, end } = audit::verify(files, &seal, contains.as_deref())?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "whole: {lines} lines, number {} to {}", before.seq + 1, end.seq)?;
+    if before.seq > 0 {
+        writeln!(out, "the lines before follow from their last hash: {}", hex::encode(before.hash))?;
+    }
+    writeln!(out, "last hash: {}", hex::encode(end.hash))?;
+    Ok(())
+}
+
 /// Prints the manual: the program's page, then those of its subcommands.
 fn manual() -> Result<(), Box<dyn Error>> {
     let command = Cli::command().name("rekollect");
     let mut out = std::io::stdout().lock();
     clap_mangen::Man::new(command.clone()).render(&mut out)?;
+    pages(&command, "rekollect", &mut out)
+}
+
+fn pages(command: &clap::Command, name: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     for subcommand in command.get_subcommands() {
-        let page = clap_mangen::Man::new(subcommand.clone().bin_name(format!("rekollect {}", subcommand.get_name())));
-        writeln!(out, ".SH \"REKOLLECT {}\"", subcommand.get_name().to_uppercase())?;
-        page.render_description_section(&mut out)?;
-        page.render_synopsis_section(&mut out)?;
-        page.render_options_section(&mut out)?;
+        let name = format!("{name} {}", subcommand.get_name());
+        let page = clap_mangen::Man::new(subcommand.clone().bin_name(&name));
+        writeln!(out, ".SH \"{}\"", name.to_uppercase())?;
+        page.render_description_section(out)?;
+        page.render_synopsis_section(out)?;
+        page.render_options_section(out)?;
+        pages(subcommand, &name, out)?;
     }
     Ok(())
 }
@@ -247,15 +308,22 @@ fn models(ModelsSettings { models_dir, onnxruntime }: &ModelsSettings) -> Result
     if default_is_whole { Ok(()) } else { Err("the default pack cannot be served".into()) }
 }
 
-/// Asks a server whether it is ready.
-fn healthcheck(mut address: SocketAddr) -> Result<(), Box<dyn Error>> {
+/// Asks a server whether it is ready: by TLS where it has these files.
+fn healthcheck(mut address: SocketAddr, files: Option<&tls::Files>) -> Result<(), Box<dyn Error>> {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }
     let timeout = Some(Duration::from_secs(5));
-    let mut connection = TcpStream::connect(address)?;
+    let connection = TcpStream::connect(address)?;
     connection.set_read_timeout(timeout)?;
     connection.set_write_timeout(timeout)?;
+    match files {
+        None => ask(connection, address),
+        Some(files) => ask(tls::asking(connection, address.ip(), files)?, address),
+    }
+}
+
+fn ask(mut connection: impl Read + Write, address: SocketAddr) -> Result<(), Box<dyn Error>> {
     write!(connection, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut reply = String::new();
     connection.read_to_string(&mut reply)?;

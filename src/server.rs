@@ -8,16 +8,23 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::audit::Audit;
 use crate::cli::{OrientationSetting, SearchSetting, Settings, Switch};
 use crate::connection::Connection;
 use crate::operations::{Preloads, Service, TokenKey};
@@ -26,10 +33,11 @@ use crate::store::Store;
 use crate::task;
 use crate::telemetry::metrics::{Identity, Metrics};
 use crate::telemetry::traces::Traces;
+use crate::tls::Tls;
 use crate::vision::pack::Manifest;
 use crate::vision::{Packs, Runtime, Starter};
 use crate::wire::console;
-use crate::wire::front::Front;
+use crate::wire::front::{Front, Peer};
 use crate::wire::injection::Injector;
 use crate::wire::replies::Replies;
 use crate::wire::router;
@@ -52,6 +60,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Of everything that speaks TLS in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let access = settings.access()?;
+    let tls = settings.tls.files().map(|files| Tls::open(files, settings.header_timeout)).transpose()?.map(Arc::new);
     raise_limit_of_files(settings.max_connections);
     // Bound first: a taken port is told before the weights are loaded.
     let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
@@ -90,7 +99,10 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     if settings.console == Some(Switch::On) && !front.console {
         tracing::warn!("this program was built without the console: `make build` builds it in");
     }
-    announce(address, &settings.region, &front);
+    announce(address, &settings.region, &front, tls.is_some());
+    if let Some(tls) = tls.clone() {
+        task::in_background("following the files of TLS", async move { tls.follow().await });
+    }
     if !settings.preload.is_empty() {
         let (front, wanted) = (front.clone(), settings.preload.clone());
         // Noted before it begins: nobody is to hear meanwhile that all is there.
@@ -103,25 +115,24 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
 
     if front.service.extensions {
         let (front, every) = (front.clone(), settings.expiry_check);
-        task::in_background(
-            "deleting faces by their age",
-            async move { front.service.expire_now_and_then(every).await },
-        );
+        task::in_background("deleting faces by their age", async move {
+            front.service.expire_now_and_then(front.audit.as_ref(), every).await
+        });
     }
 
     let connections = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     let service = TowerToHyperService::new(router::routes(front.clone()));
-    let open = GracefulShutdown::new();
+    let (open, stopping) = (GracefulShutdown::new(), CancellationToken::new());
     let signal = loop {
         let accepted = async {
             let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
             (listener.accept().await, permit)
         };
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             (accepted, permit) = accepted => match accepted {
-                Ok((stream, _)) => (stream, permit),
+                Ok((stream, peer)) => (stream, peer, permit),
                 Err(error) => {
                     // Out of file descriptors, most likely: some will come back.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -130,21 +141,31 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
                 }
             },
             _ = hangup.recv() => {
-                reload(&front.access);
+                reload(&front.access, tls.as_deref());
                 continue;
             }
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
         };
-        let stream = TokioIo::new(Connection::new(stream, settings.reply_timeout));
-        let connection = open.watch(http.serve_connection(stream, service.clone()));
+        let stream = Connection::new(stream, settings.reply_timeout);
+        let line = Line { http: http.clone(), service: service.clone(), peer: Peer(peer), watcher: open.watcher() };
+        let (tls, stopping) = (tls.clone(), stopping.clone());
         task::in_background("serving a connection", async move {
-            // An error here is the client's: it went away, was too slow, or spoke no HTTP.
-            let _ = connection.await;
+            match tls {
+                None => line.serve(stream).await,
+                Some(tls) => {
+                    let shaken = stopping.run_until_cancelled_owned(tls.accept(stream)).await;
+                    if let Some(Some(stream)) = shaken {
+                        line.serve(stream).await;
+                    }
+                }
+            }
             drop(permit);
         });
     };
     drop(listener);
+    // Who is still shaking hands has no request that would be waited for.
+    stopping.cancel();
     let at_most_s = settings.shutdown_timeout.as_secs();
     tracing::info!(signal, at_most_s, "stopping: requests in progress finish; a second signal stops at once");
     let deadline = tokio::time::Instant::now() + settings.shutdown_timeout;
@@ -159,6 +180,11 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         // A database that stalls would hold its connections, and with them the server, for as long as it likes. Nobody needs one any more.
         if timeout_at(closing, front.service.store.close()).await.is_err() {
             tracing::warn!("the database does not let go of its connections: they are cut off");
+        }
+        if let Some(audit) = &front.audit
+            && timeout_at(closing, audit.close()).await.is_err()
+        {
+            tracing::warn!("the audit log takes no more lines");
         }
         if front.traces.is_some() {
             let (front, (done, flushed)) = (front.clone(), oneshot::channel());
@@ -178,6 +204,27 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         _ = interrupt.recv() => tracing::warn!("a second SIGINT: stopped at once"),
     }
     Ok(())
+}
+
+/// What answers a connection.
+struct Line {
+    http: http1::Builder,
+    service: TowerToHyperService<Router>,
+    peer: Peer,
+    watcher: Watcher,
+}
+
+impl Line {
+    /// Answers until the connection ends, or the server and the request in progress do.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(self.peer);
+            self.service.call(request)
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        // An error here is the client's: it went away, was too slow, or spoke no HTTP.
+        let _ = self.watcher.watch(connection).await;
+    }
 }
 
 /// Lets this process open as many files as it may, and warns where those are too few. A system that does not let it is no reason not to
@@ -232,9 +279,13 @@ async fn tell_of_other_packs(service: &Service) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads the keys anew; a file that cannot be read changes nothing.
-fn reload(access: &Access) {
+/// Reads the keys anew, and the files of TLS; a file that cannot be read changes nothing.
+fn reload(access: &Access, tls: Option<&Tls>) {
+    if let Some(tls) = tls {
+        tls.look_now();
+    }
     match access.reload() {
+        None if tls.is_some() => {}
         None => tracing::warn!("SIGHUP: there is no file of keys to read anew"),
         Some(Ok(keys)) => tracing::info!(keys, "SIGHUP: the file of keys was read anew"),
         Some(Err(error)) => tracing::error!(error, "SIGHUP: the file of keys is broken, the old keys stay"),
@@ -306,6 +357,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
             SearchSetting::Pgvector => "pgvector",
         },
     };
+    let audit = settings.audit.wanted().map(|wanted| Audit::open(&wanted)).transpose()?;
     let service = Service {
         store,
         indexes,
@@ -324,6 +376,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     Ok(Front {
         service,
         access,
+        audit,
         this_machine_only: settings.auth.is_none() && !signed,
         console: has_console && console::is_built_in(),
         injector: settings.enable_faults.then(Injector::default),
@@ -342,13 +395,14 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     })
 }
 
-fn announce(address: SocketAddr, region: &str, front: &Front) {
+fn announce(address: SocketAddr, region: &str, front: &Front, is_tls: bool) {
+    let scheme = if is_tls { "https" } else { "http" };
     let key = if front.access.is_signed() { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " };
-    let console = if front.console { format!("console: http://{address}/console/\n") } else { String::new() };
+    let console = if front.console { format!("console: {scheme}://{address}/console/\n") } else { String::new() };
     let text = format!(
-        "rekollect ready: http://{address}\n{console}\
+        "rekollect ready: {scheme}://{address}\n{console}\
          try: {key}aws rekognition create-collection --collection-id people \
-         --region {region} --endpoint-url http://{address}\n"
+         --region {region} --endpoint-url {scheme}://{address}\n"
     );
     // A closed standard output is no reason not to serve.
     let mut out = std::io::stdout().lock();

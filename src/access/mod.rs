@@ -27,6 +27,9 @@ const SERVICE: &str = "rekognition";
 /// A log line's share of a refusal's text.
 const LONGEST_REASON: usize = 500;
 
+/// Of a key's name, claimed by whom nobody knows. Amazon's have 128 characters at most.
+const LONGEST_KEY_ID: usize = 128;
+
 /// Headers that decide what a request means: a signature has to cover them when they are there.
 const COVERED: [&str; 4] = ["x-amz-target", "content-encoding", "x-amz-content-sha256", "x-amz-security-token"];
 
@@ -177,6 +180,13 @@ fn claimant<'a>(
         return Err(unknown(&credential));
     }
     Ok(Claimant::Unproven { request, claim, keyring, now })
+}
+
+/// The key that a request says it is signed with, however wrong the rest of it is.
+pub fn claimed_key(request: &SignedRequest<'_>) -> Option<String> {
+    let claim = Claim::read(request).ok()??;
+    let credential = claim.credential().ok()?;
+    Some(credential.access_key_id.chars().take(LONGEST_KEY_ID).collect())
 }
 
 /// The name of an operation in policies.

@@ -95,6 +95,96 @@ pub struct EnrolSettings {
     pub client: ClientSettings,
 }
 
+/// What `rekollect identify` does.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  rekollect identify party.jpg --collection people
+
+Exit codes:
+  0  every photo was looked at
+  1  nothing further could work: the message says why
+  2  the command line is wrong
+  3  some photos could not be looked at; the messages say why")]
+pub struct IdentifySettings {
+    /// The photos.
+    #[arg(required = true)]
+    pub photos: Vec<PathBuf>,
+    /// The collection.
+    #[arg(long, value_name = "ID", value_parser = collection)]
+    pub collection: CollectionId,
+    /// How alike a match is. The default is the server's.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub threshold: Option<f32>,
+    /// The most users, and the most faces, that are told of each face.
+    #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = value_parser!(u32).range(1..=500))]
+    pub matches: u32,
+    /// Tell a line of JSON for each photo: the server's reply, and the photo's name.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Whom to call.
+    #[command(flatten)]
+    pub client: ClientSettings,
+}
+
+/// What `rekollect group` does.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  rekollect group --collection people --threshold 90 > groups.jsonl")]
+pub struct GroupSettings {
+    /// The collection.
+    #[arg(long, value_name = "ID", value_parser = collection)]
+    pub collection: CollectionId,
+    /// How alike two faces of one person are. The default is the server's.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub threshold: Option<f32>,
+    /// The least faces of a group. The default is the server's.
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(2..))]
+    pub min_faces: Option<u32>,
+    /// Group the faces of users as well.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Whom to call.
+    #[command(flatten)]
+    pub client: ClientSettings,
+}
+
+/// What `rekollect erase` does.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  rekollect erase --collection people --user ada
+
+Exit codes:
+  0  the server has nothing of them any more
+  1  nothing was done: the message says why
+  2  the command line is wrong
+  3  something is left: the output says where")]
+pub struct EraseSettings {
+    /// The collection.
+    #[arg(long, value_name = "ID", value_parser = collection)]
+    pub collection: CollectionId,
+    /// A user, who goes with all of its faces.
+    #[arg(long, value_name = "ID", required_unless_present = "faces", conflicts_with = "faces")]
+    pub user: Option<String>,
+    /// A face, whoever has it. Give the flag several times for several faces.
+    #[arg(long = "face", value_name = "ID")]
+    pub faces: Vec<String>,
+
+    /// Whom to call.
+    #[command(flatten)]
+    pub client: ClientSettings,
+}
+
 fn percent(text: &str) -> Result<f32, String> {
     let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
     percent.ok_or_else(|| "a number from 0 to 100".to_owned())

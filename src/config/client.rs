@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{ClientSettings, EnrolSettings};
+use crate::asking::{Erasure, Grouping, Identification};
+use crate::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
 use crate::client::Given;
 use crate::enrol::{Choice, Settings, Users};
 
@@ -41,5 +42,36 @@ impl EnrolSettings {
             parallel: self.parallel.into(),
             report: self.report.clone().unwrap_or_else(report),
         }
+    }
+}
+
+impl IdentifySettings {
+    /// Who is looked for.
+    pub fn identification(&self) -> Identification {
+        Identification {
+            collection: self.collection.clone(),
+            threshold: self.threshold,
+            matches: self.matches,
+            json: self.json,
+        }
+    }
+}
+
+impl GroupSettings {
+    /// What is grouped.
+    pub fn grouping(&self) -> Grouping {
+        Grouping {
+            collection: self.collection.clone(),
+            threshold: self.threshold,
+            min_faces: self.min_faces,
+            all: self.all,
+        }
+    }
+}
+
+impl EraseSettings {
+    /// Who is erased.
+    pub fn erasure(&self) -> Erasure {
+        Erasure { collection_id: self.collection.clone(), user_id: self.user.clone(), face_ids: self.faces.clone() }
     }
 }

@@ -33,6 +33,7 @@ pub enum Operation {
     TagResource,
     UntagResource,
     DescribeUser,
+    EraseFaces,
     GroupFaces,
     SearchAllFacesByImage,
 }
@@ -43,7 +44,7 @@ impl Operation {
         use Operation::*;
         match self {
             AssociateFaces | CreateCollection | CreateUser | DeleteCollection | DeleteFaces | DeleteUser
-            | DisassociateFaces | IndexFaces | TagResource | UntagResource => true,
+            | DisassociateFaces | IndexFaces | TagResource | UntagResource | EraseFaces => true,
             CompareFaces
             | DescribeCollection
             | DetectFaces
@@ -63,7 +64,16 @@ impl Operation {
 
     /// Whether it is ours, and the service has none of this name.
     pub fn is_extension(self) -> bool {
-        matches!(self, Self::DescribeUser | Self::GroupFaces | Self::SearchAllFacesByImage)
+        matches!(self, Self::DescribeUser | Self::EraseFaces | Self::GroupFaces | Self::SearchAllFacesByImage)
+    }
+
+    /// Whether it looks for somebody among those who are stored.
+    pub fn is_search(self) -> bool {
+        use Operation::*;
+        matches!(
+            self,
+            SearchFaces | SearchFacesByImage | SearchUsers | SearchUsersByImage | SearchAllFacesByImage | GroupFaces
+        )
     }
 
     /// Every operation.

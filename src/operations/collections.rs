@@ -34,6 +34,7 @@ pub async fn create_collection(
     let version = call.models_of_new(&tags).await?.pack.face_model_version.clone();
     let creation =
         call.service.store.create_collection(call.account(), &id, &version, tags, call.service.quotas.collections);
+    call.trail.intend([]).await?;
     call.stages.time_async(Stage::Store, creation).await?;
     Ok((call.service.collection_arn(call.account(), &id), version))
 }
@@ -57,6 +58,7 @@ pub async fn list_collections(call: Call<'_>, request: PageRequest) -> Result<Co
 
 /// Deletes a collection with all its faces.
 pub async fn delete_collection(call: Call<'_>, id: CollectionId) -> Result<(), Fault> {
+    call.trail.intend([]).await?;
     call.stages.time_async(Stage::Store, call.service.store.delete_collection(call.account(), &id)).await?;
     call.forget(&id);
     Ok(())

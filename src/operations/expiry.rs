@@ -2,17 +2,32 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::domain::{Fault, RETENTION_TAG, Retention};
+use uuid::Uuid;
+
+use crate::audit::{Audit, Caller, Touched, Trail};
+use crate::domain::{Fault, Operation, RETENTION_TAG, Retention};
 use crate::store::{Collection, Store};
 use crate::task;
 
+/// What the audit log says of a deletion that failed.
+const FAILED: &str = "InternalServerError";
+
+/// Where there may be such faces.
+#[derive(Clone, Copy)]
+pub struct Expirable<'a> {
+    /// What has them.
+    pub store: &'a Store,
+    /// What is told of them.
+    pub audit: Option<&'a Audit>,
+}
+
 /// Looks through every collection that keeps faces for a time, now and then, and at once after a start. Ends when the server stops.
-pub async fn now_and_then(store: &Store, every: Duration) {
+pub async fn now_and_then(of: Expirable<'_>, every: Duration) {
     loop {
         tokio::select! {
             biased;
             () = task::ending() => return,
-            outcome = expire(store) => if let Err(fault) = outcome {
+            outcome = expire(of) => if let Err(fault) = outcome {
                 tracing::warn!(error = %fault, "cannot find which faces are kept no longer: again in {every:?}");
             },
         }
@@ -24,10 +39,10 @@ pub async fn now_and_then(store: &Store, every: Duration) {
     }
 }
 
-async fn expire(store: &Store) -> Result<(), Fault> {
-    for (collection, value) in store.collections_with_tag(RETENTION_TAG).await? {
+async fn expire(of: Expirable<'_>) -> Result<(), Fault> {
+    for (collection, value) in of.store.collections_with_tag(RETENTION_TAG).await? {
         match value.parse::<Retention>() {
-            Ok(retention) => match expire_from(store, &collection, retention).await {
+            Ok(retention) => match expire_from(of, &collection, retention).await {
                 Ok(0) | Err(Fault::CollectionNotFound(_)) => {}
                 Ok(faces) => {
                     tracing::info!(collection = %collection.id, faces, after = value, "faces are deleted: they are kept no longer")
@@ -43,15 +58,22 @@ async fn expire(store: &Store) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn expire_from(store: &Store, collection: &Collection, retention: Retention) -> Result<usize, Fault> {
+async fn expire_from(of: Expirable<'_>, collection: &Collection, retention: Retention) -> Result<usize, Fault> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let before = now.saturating_sub(retention.get()).as_millis() as i64;
     let mut all = 0;
     loop {
-        let deleted = store.expire_faces(collection, before).await?.len();
-        all += deleted;
-        if deleted == 0 {
+        let faces = of.store.oldest_faces(collection, before).await?;
+        if faces.is_empty() {
             return Ok(all);
         }
+        let trail = Trail::new(of.audit, Some(Operation::DeleteFaces), &Uuid::new_v4().to_string(), None);
+        let account = Some(collection.account.as_str().to_owned());
+        trail.admitted(Caller { arn: Some(RETENTION_TAG.to_owned()), access_key_id: None, account });
+        trail.names(Some(collection.id.as_str()), Touched { faces: faces.clone(), users: Vec::new() });
+        trail.intend([]).await?;
+        let deleted = of.store.take_and_delete_faces(collection, faces).await;
+        trail.end(deleted.as_ref().map(drop).map_err(|_| FAILED), false, None).await?;
+        all += deleted?.len();
     }
 }

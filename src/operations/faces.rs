@@ -63,6 +63,7 @@ pub async fn list_faces(call: Call<'_>, request: ListFaces) -> Result<FacePage, 
 pub async fn delete_faces(call: Call<'_>, (id, face_ids): (CollectionId, Vec<FaceId>)) -> Result<DeletedFaces, Fault> {
     let collection = call.collection(&id).await?;
     let asked = without_repetitions(face_ids);
+    call.trail.intend([]).await?;
     let outcome =
         call.stages.time_async(Stage::Store, call.service.store.delete_faces(&collection, asked.clone())).await?;
     let gone: HashSet<FaceId> = outcome.deleted.into_iter().collect();

@@ -80,6 +80,7 @@ pub async fn index_faces(call: Call<'_>, request: IndexFaces) -> Result<IndexedF
         call.with_faces(&models, image, Wanted::all_with(attributes), work).await?;
     let (faces, details): (Vec<IndexedFace>, Vec<FaceDetail>) = indexed.into_iter().unzip();
     let faces: Arc<[IndexedFace]> = faces.into();
+    call.trail.intend(faces.iter().map(|indexed| indexed.face.face_id)).await?;
     call.stages
         .time_async(
             Stage::Store,

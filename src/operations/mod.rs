@@ -5,6 +5,7 @@ mod collections;
 mod compare_faces;
 mod describe_user;
 mod detect_faces;
+mod erase_faces;
 mod expiry;
 mod faces;
 mod group_faces;
@@ -15,6 +16,7 @@ mod search_all_faces;
 mod search_faces;
 mod search_users;
 mod tags;
+mod touched;
 mod users;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::access::{Principal, authorize_reading};
+use crate::audit::{Audit, Trail};
 use crate::domain::{
     AccountId, CollectionId, Face, Fault, ImageSource, Operation, Percent, Preload, Retention, Tags, average_cosines,
 };
@@ -39,6 +42,8 @@ pub use collections::{
 pub use compare_faces::{CompareFaces, ComparedFaces, compare_faces};
 pub use describe_user::{DescribeUser, DescribedUser, describe_user};
 pub use detect_faces::{DetectedFaces, detect_faces};
+pub use erase_faces::{EraseFaces, ErasedFaces, Where, Whose, erase_faces};
+use expiry::Expirable;
 pub use faces::{DeletedFaces, FacePage, ListFaces, delete_faces, list_faces};
 pub use group_faces::{FaceGroup, FaceGroups, GroupFaces, WhichFaces, group_faces};
 pub use index_faces::{IndexFaces, IndexedFaces, UnindexedFace, index_faces};
@@ -52,6 +57,7 @@ pub use search_users::{
     SearchUsers, SearchUsersByImage, UserImageSearch, UserProbe, UserSearch, search_users, search_users_by_image,
 };
 pub use tags::{list_tags_for_resource, tag_resource, untag_resource};
+pub use touched::Touches;
 pub use users::{
     Association, UserPage, UserRequest, associate_faces, create_user, delete_user, disassociate_faces, list_users,
 };
@@ -109,6 +115,8 @@ pub struct Call<'a> {
     pub caller: &'a Principal,
     /// The call's stopwatch.
     pub stages: &'a Stages,
+    /// What the audit log is told of it. Whoever changes the store says so first, with [`Trail::intend`].
+    pub trail: &'a Trail<'a>,
 }
 
 impl Service {
@@ -123,8 +131,8 @@ impl Service {
     }
 
     /// Deletes faces that their collections keep no longer, at once and then every so often, until the server stops.
-    pub async fn expire_now_and_then(&self, every: Duration) {
-        expiry::now_and_then(&self.store, every).await;
+    pub async fn expire_now_and_then(&self, audit: Option<&Audit>, every: Duration) {
+        expiry::now_and_then(Expirable { store: &self.store, audit }, every).await;
     }
 
     fn loadable(&self) -> Loadable<'_> {

@@ -9,12 +9,14 @@ use super::Call;
 pub async fn tag_resource(call: Call<'_>, (arn, tags): (String, Tags)) -> Result<(), Fault> {
     call.check_tags(&tags)?;
     let collection = call.collection(&collection_of_arn(call, &arn)?).await?;
+    call.trail.intend([]).await?;
     call.stages.time_async(Stage::Store, call.service.store.put_tags(&collection, tags)).await
 }
 
 /// Removes tags from a collection; keys that it does not have are passed over.
 pub async fn untag_resource(call: Call<'_>, (arn, keys): (String, Vec<TagKey>)) -> Result<(), Fault> {
     let collection = call.collection(&collection_of_arn(call, &arn)?).await?;
+    call.trail.intend([]).await?;
     call.stages.time_async(Stage::Store, call.service.store.remove_tags(&collection, keys)).await
 }
 

@@ -50,6 +50,7 @@ impl UserRequest {
 pub async fn create_user(call: Call<'_>, request: UserRequest) -> Result<(), Fault> {
     let collection = call.collection(&request.collection_id).await?;
     let token = request.token("CreateUser", &[]);
+    call.trail.intend([]).await?;
     call.stages
         .time_async(
             Stage::Store,
@@ -62,6 +63,7 @@ pub async fn create_user(call: Call<'_>, request: UserRequest) -> Result<(), Fau
 pub async fn delete_user(call: Call<'_>, request: UserRequest) -> Result<(), Fault> {
     let collection = call.collection(&request.collection_id).await?;
     let token = request.token("DeleteUser", &[]);
+    call.trail.intend([]).await?;
     call.stages.time_async(Stage::Store, call.service.store.delete_user(&collection, &request.user_id, token)).await
 }
 
@@ -89,6 +91,7 @@ pub async fn associate_faces(
     let token = request.token("AssociateFaces", &[&format!("{faces:?}"), &threshold.get().to_string()]);
     let gift = Reassignment::Give { min_cosine: comparable.min_cosine(threshold) };
     let change = call.service.store.reassign_faces(&comparable.collection, &request.user_id, faces, gift, token);
+    call.trail.intend([]).await?;
     let outcome = call.stages.time_async(Stage::Store, change).await?;
     Ok(association(request.user_id, outcome, |cosine| comparable.similarity(cosine)))
 }
@@ -102,6 +105,7 @@ pub async fn disassociate_faces(
     let faces = without_repetitions(faces);
     let token = request.token("DisassociateFaces", &[&format!("{faces:?}")]);
     let change = call.service.store.reassign_faces(&collection, &request.user_id, faces, Reassignment::Take, token);
+    call.trail.intend([]).await?;
     let outcome = call.stages.time_async(Stage::Store, change).await?;
     Ok(association(request.user_id, outcome, |_| Percent::clamped(0.0)))
 }

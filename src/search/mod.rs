@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{AccountId, CollectionId, FaceId, Fault};
+use crate::looking::Looked;
 use crate::store::{Collection, Store, UserKey};
 use crate::task;
 
@@ -89,6 +90,22 @@ impl Indexes {
         Ok(())
     }
 
+    /// Lets those who are gone go from wherever this server has copies of vectors of a collection: memory, files, tables of pgvector.
+    pub async fn let_go(&self, collection: &Collection) -> Result<(), Fault> {
+        self.faces.catch_up(collection).await?;
+        self.users.catch_up(collection).await?;
+        self.clean(collection).await
+    }
+
+    /// Looks for vectors in this server's files of a collection; `None` where it has none of any collection.
+    pub async fn look_in_files(&self, collection: &Collection, for_any: Vec<Vec<u8>>) -> Result<Option<Looked>, Fault> {
+        const CONTEXT: &str = "looking through gallery files";
+        let Some(files) = self.files.clone() else { return Ok(None) };
+        let collection = collection.clone();
+        let looking = task::on_a_thread(CONTEXT, move || files.look(&collection, &for_any));
+        looking.await?.map(Some).map_err(Fault::internal(CONTEXT))
+    }
+
     /// How many vectors are in this server's memory, and their bytes.
     pub fn size(&self) -> (usize, usize) {
         let (faces, users) = (self.faces.size(), self.users.size());
@@ -120,6 +137,13 @@ impl<Id: Member> Index<Id> {
         match &self.0 {
             Way::Memory(galleries) => galleries.vector(collection, id).await,
             Way::Pgvector(tables) => tables.vector(collection, id).await,
+        }
+    }
+
+    async fn catch_up(&self, collection: &Collection) -> Result<(), Fault> {
+        match &self.0 {
+            Way::Memory(galleries) => galleries.catch_up(collection).await,
+            Way::Pgvector(tables) => tables.catch_up(collection).await,
         }
     }
 

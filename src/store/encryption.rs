@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Whether the bytes of before are gone from the database's own files. SQLite puts zeros over them when its log is written back.
-    async fn overwrite_old_bytes(&self) -> Result<bool, Fault> {
+    pub(super) async fn overwrite_old_bytes(&self) -> Result<bool, Fault> {
         if self.pool.are_postgres() {
             return Ok(false);
         }

@@ -11,7 +11,7 @@ use super::rows::{COLLECTION_COLUMNS, about_faces, collection_of, decode_error, 
 use super::users::refresh;
 use super::{Collection, Store, UserKey};
 
-/// Faces that one change deletes.
+/// Faces that are looked for, and deleted, at once.
 const AT_ONCE: i64 = 500;
 
 impl Store {
@@ -32,23 +32,23 @@ impl Store {
             .map_err(Fault::internal("finding collections by a tag"))
     }
 
-    /// Deletes the oldest faces of those that were indexed before a moment, in milliseconds since 1970; users lose them too. The ids of
-    /// some: there may be more until there are none. Fails with [`Fault::CollectionNotFound`].
-    pub async fn expire_faces(&self, collection: &Collection, before_ms: i64) -> Result<Vec<FaceId>, Fault> {
-        const CONTEXT: &str = "deleting faces that are kept no longer";
-        let old = self.oldest_faces(collection, before_ms).await?;
-        if old.is_empty() {
-            return Ok(old);
-        }
-        to_the_end(CONTEXT, (self.clone(), collection.clone(), old), |(store, collection, old)| async move {
+    /// Deletes these faces, also those that users have: the users lose them. The ids of those that were there. Fails with
+    /// [`Fault::CollectionNotFound`].
+    pub async fn take_and_delete_faces(
+        &self,
+        collection: &Collection,
+        faces: Vec<FaceId>,
+    ) -> Result<Vec<FaceId>, Fault> {
+        const CONTEXT: &str = "deleting faces, users' among them";
+        to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), |(store, collection, faces)| async move {
             let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;
             let internal = Fault::internal::<sqlx::Error>(CONTEXT);
-            let these = placeholders(2, old.len());
+            let these = placeholders(2, faces.len());
             let statement = format!(
                 "SELECT DISTINCT user_id FROM faces WHERE collection_id = $1 AND user_id IS NOT NULL AND face_id IN ({these})"
             );
-            let owners: Vec<i64> = about_faces(statement, &collection, &old)
+            let owners: Vec<i64> = about_faces(statement, &collection, &faces)
                 .try_map(|row: AnyRow| row.try_get(0))
                 .fetch_all(&mut *transaction)
                 .await
@@ -56,9 +56,9 @@ impl Store {
             if !owners.is_empty() {
                 let statement =
                     format!("UPDATE faces SET user_id = NULL WHERE collection_id = $1 AND face_id IN ({these})");
-                about_faces(statement, &collection, &old).execute(&mut *transaction).await.map_err(&internal)?;
+                about_faces(statement, &collection, &faces).execute(&mut *transaction).await.map_err(&internal)?;
             }
-            let deleted = delete_faces_of(&mut transaction, &collection, &old, revision).await.map_err(&internal)?;
+            let deleted = delete_faces_of(&mut transaction, &collection, &faces, revision).await.map_err(&internal)?;
             for owner in owners {
                 refresh(&mut transaction, &store.vault, &collection, UserKey(owner), revision)
                     .await
@@ -70,8 +70,10 @@ impl Store {
         .await
     }
 
+    /// The oldest faces of those that were indexed before a moment, in milliseconds since 1970. There may be more of them.
+    ///
     /// Revisions follow one another in time, so the oldest faces have the lowest, and an index has these in their order.
-    async fn oldest_faces(&self, collection: &Collection, before_ms: i64) -> Result<Vec<FaceId>, Fault> {
+    pub async fn oldest_faces(&self, collection: &Collection, before_ms: i64) -> Result<Vec<FaceId>, Fault> {
         let faces: Vec<(FaceId, i64)> = sqlx::query(
             "SELECT face_id, coalesce(indexed_at_ms, (SELECT begin_at_ms FROM ages)) FROM faces \
              WHERE collection_id = $1 ORDER BY revision LIMIT $2",

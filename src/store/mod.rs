@@ -11,6 +11,7 @@ mod change;
 mod collections;
 mod connections;
 mod encryption;
+mod erasure;
 mod expiry;
 mod faces;
 mod marks;

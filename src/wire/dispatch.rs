@@ -16,9 +16,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::access::{Principal, SignedRequest, action, authorize};
+use crate::access::{Principal, SignedRequest, action, authorize, claimed_key};
+use crate::audit::{self, Trail};
 use crate::domain::{Fault, Operation, UnknownOperation};
-use crate::operations::{self, Call};
+use crate::operations::{self, Call, Touches};
 use crate::store;
 use crate::task;
 use crate::telemetry::traced::{CONTEXT_HEADERS, Traced};
@@ -26,7 +27,7 @@ use crate::telemetry::{Stage, Stages, Timing, milliseconds};
 
 use super::body::{Received, discard, receive, unpack};
 use super::errors::Rejection;
-use super::front::Front;
+use super::front::{Front, Peer};
 use super::shapes::{self, Input};
 
 /// No operation has a name of half this length.
@@ -47,9 +48,12 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     // The rest of a longer name would only fill the log.
     let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
     let mut caller = Caller::default();
+    let peer = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+    let trail = Trail::new(front.audit.as_ref(), operation_named(&front, name).ok(), &request_id, peer);
     // A panic is a bug and costs one call, with an answer and a line in the log, and not the connection without either.
-    let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &mut caller));
+    let answer = AssertUnwindSafe(answer(&front, name, &parts, body, &stages, &mut caller, &trail));
     let outcome = answer.catch_unwind().await.unwrap_or_else(|_| Err(Fault::internal("answering")("a panic").into()));
+    let outcome = noted(&trail, &parts, outcome).await;
     let again_after = outcome.as_ref().err().and_then(Rejection::again_after);
     let (status, code, body, detail) = match outcome {
         Ok(body) => (StatusCode::OK, None, body, None),
@@ -60,7 +64,7 @@ pub async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Resp
     };
     let took = started.elapsed();
     let total_ms = milliseconds(took.as_secs_f64());
-    let Caller { name: caller, is_proven } = caller;
+    let Caller { name: caller, is_proven, .. } = caller;
     let line = Line { operation: name, caller, status, code, request_id: &request_id, total_ms, detail };
     line.log(&stages);
     let known = operation_named(&front, name).map_or_else(UnknownOperation::name, Operation::name);
@@ -89,6 +93,22 @@ pub struct Caller {
     pub name: Option<String>,
     /// Whether a signature says so that was checked.
     pub is_proven: bool,
+    /// The key that is claimed.
+    pub key: Option<String>,
+}
+
+/// The outcome, once it is in the audit log. What cannot be noted there is not told, unless it is an error or a change that was made.
+async fn noted(trail: &Trail<'_>, parts: &Parts, outcome: Result<Bytes, Rejection>) -> Result<Bytes, Rejection> {
+    if !trail.is_followed() {
+        return outcome;
+    }
+    let (told, is_at_the_door) = match &outcome {
+        Ok(_) => (Ok(()), false),
+        Err(rejection) => (Err(rejection.reply().code), rejection.is_at_the_door()),
+    };
+    let claimed = if is_at_the_door { claimed_key(&head_of(parts)) } else { None };
+    trail.end(told, is_at_the_door, claimed).await?;
+    outcome
 }
 
 /// What a request's headers say of the trace that it belongs to.
@@ -104,16 +124,22 @@ async fn answer(
     body: Body,
     stages: &Stages,
     caller: &mut Caller,
+    trail: &Trail<'_>,
 ) -> Result<Bytes, Rejection> {
     let head = head_of(parts);
     let (principal, body) = admit(front, &head, &parts.headers, body, stages, caller).await?;
+    trail.admitted(audit::Caller {
+        arn: Some(principal.arn()),
+        access_key_id: caller.key.take(),
+        account: Some(principal.account.as_str().to_owned()),
+    });
     let permit = front.requests.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Fault::Overloaded("too many requests in progress"))?;
     task::answering(permit, async {
         let operation = operation_named(front, name)?;
         front.replies.are_welcome()?;
         let body = stages.time(Stage::Receive, || unpack(front, &parts.headers, body))?;
-        let reply = run(Admission { front, principal, stages, operation, body }).await?;
+        let reply = run(Admission { front, principal, stages, trail, operation, body }).await?;
         Ok(front.replies.hold(reply, operation.is_change())?)
     })
     .await
@@ -149,6 +175,7 @@ pub async fn admit<'a>(
         }
     };
     caller.name = claimant.access_key_id().map(str::to_owned);
+    caller.key.clone_from(&caller.name);
     let body = stages.time_async(Stage::Receive, receive(front, headers, body)).await?;
     let principal = stages.time(Stage::Authenticate, || claimant.prove(&body.sha256))?;
     if let Some(name) = &mut caller.name {
@@ -163,6 +190,7 @@ struct Admission<'a> {
     front: &'a Front,
     principal: Arc<Principal>,
     stages: &'a Stages,
+    trail: &'a Trail<'a>,
     operation: Operation,
     body: Received<'a>,
 }
@@ -201,6 +229,7 @@ macro_rules! of_operation {
             Operation::TagResource => $with!(TagResourceRequest, EmptyResponse, tag_resource),
             Operation::UntagResource => $with!(UntagResourceRequest, EmptyResponse, untag_resource),
             Operation::DescribeUser => $with!(DescribeUserRequest, DescribeUserResponse, describe_user),
+            Operation::EraseFaces => $with!(EraseFacesRequest, EraseFacesResponse, erase_faces),
             Operation::GroupFaces => $with!(GroupFacesRequest, GroupFacesResponse, group_faces),
             Operation::SearchAllFacesByImage => {
                 $with!(SearchAllFacesByImageRequest, SearchAllFacesByImageResponse, search_all_faces_by_image)
@@ -220,11 +249,11 @@ async fn run(request: Admission<'_>) -> Result<Vec<u8>, Rejection> {
 }
 
 /// Parses a request, sees whether its sender may make it, runs its operation and encodes the reply.
-async fn call<I: Input, T, O: From<T> + Serialize>(
+async fn call<I: Input, T: Touches, O: From<T> + Serialize>(
     request: Admission<'_>,
     run: impl AsyncFnOnce(Call<'_>, I::Command) -> Result<T, Fault>,
 ) -> Result<Vec<u8>, Rejection> {
-    let Admission { front, principal: caller, stages, operation, body } = request;
+    let Admission { front, principal: caller, stages, trail, operation, body } = request;
     let started = Instant::now();
     let command = from_json::<I>(&body.bytes).and_then(|input| Ok(input.parse()?));
     let (took, of_base64) = (started.elapsed(), shapes::Blob::take_time());
@@ -233,6 +262,9 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
     let command = command?;
     // The command has what it needs of it.
     drop(body);
+    if trail.is_followed() {
+        trail.names(I::subject(&command).collection(), I::names(&command));
+    }
     for (operation, subject) in I::needs(operation, &command) {
         authorize(&caller, &action(operation), &subject.resource(&front.service, &caller.account))?;
     }
@@ -242,8 +274,14 @@ async fn call<I: Input, T, O: From<T> + Serialize>(
         tokio::time::sleep(effect.latency).await;
         effect.error.map_or(Ok(()), |error| Err(Rejection::Injected(error)))?;
     }
-    let outcome = run(Call { service: &front.service, caller: &caller, stages }, command).await;
-    let reply = O::from(outcome.map_err(store::or_unavailable)?);
+    let outcome = run(Call { service: &front.service, caller: &caller, stages, trail }, command).await;
+    let outcome = outcome.map_err(store::or_unavailable)?;
+    if trail.is_followed()
+        && let Some(touched) = outcome.touched()
+    {
+        trail.found(touched);
+    }
+    let reply = O::from(outcome);
     Ok(stages.time(Stage::Encode, || serde_json::to_vec(&reply)).map_err(Fault::internal("encoding a reply"))?)
 }
 

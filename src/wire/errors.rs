@@ -112,6 +112,11 @@ impl Rejection {
         }
     }
 
+    /// Whether the request was refused because of who sent it.
+    pub fn is_at_the_door(&self) -> bool {
+        matches!(self, Self::Refusal(refusal) if *refusal != Refusal::RateExceeded)
+    }
+
     /// When it is worth while to try again, where that is known.
     pub fn again_after(&self) -> Option<Duration> {
         match self {

@@ -1,5 +1,6 @@
 //! What the routes share: an operation's tools, the gate, and what bounds requests.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
+use crate::audit::Audit;
 use crate::operations::Service;
 use crate::telemetry::Timing;
 use crate::telemetry::metrics::Metrics;
@@ -15,12 +17,18 @@ use crate::telemetry::traces::Traces;
 use super::injection::Injector;
 use super::replies::Replies;
 
+/// The address at the other end of a request's connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
 /// What the routes share.
 pub struct Front {
     /// The operations' tools.
     pub service: Service,
     /// The gate.
     pub access: Access,
+    /// What is told of every change and search, if anything.
+    pub audit: Option<Audit>,
     /// Whether requests that name another host than this machine are refused.
     pub this_machine_only: bool,
     /// Whether browsers are given the console.

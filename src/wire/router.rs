@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::access::authorize;
+use crate::audit::Audit;
 use crate::search::Loading;
 use crate::telemetry::Stages;
 use crate::telemetry::metrics::{CONTENT_TYPE, Load};
@@ -96,6 +97,9 @@ async fn ready(State(front): State<Arc<Front>>, request: Request) -> Response {
     if let Err(fault) = front.service.store.ping().await {
         tracing::warn!(error = %fault, "not ready");
         return (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response();
+    }
+    if front.audit.as_ref().is_some_and(Audit::is_failing) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be written\n").into_response();
     }
     if request.uri().query() != Some("full") {
         return "ready\n".into_response();

@@ -22,17 +22,22 @@ REGION = "us-east-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 # Threads may share a client, but not make two at once.
 MAKING_A_CLIENT = threading.Lock()
-READY = re.compile(r"rekollect ready: (http://\S+)")
+READY = re.compile(r"rekollect ready: (https?://\S+)")
 
 # The servers are on this machine: what a proxy of its owner answers is not theirs.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"
 
 
-def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"]), token=None, patience=60):
+def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"]), token=None, patience=60, verify=None, certificate=None):
     """A boto3 client of the server, with a key (its id and its secret). A retry would hide a server that fails now and then, so there
-    is none; and the server is asked even what botocore would refuse by itself. It waits so many seconds for an answer."""
+    is none; and the server is asked even what botocore would refuse by itself. It waits so many seconds for an answer. With TLS, `verify` is
+    the CA that the server is known by, and `certificate` the client's own with its key."""
     config = Config(
-        retries={"total_max_attempts": 1}, parameter_validation=False, max_pool_connections=32, read_timeout=patience
+        retries={"total_max_attempts": 1},
+        parameter_validation=False,
+        max_pool_connections=32,
+        read_timeout=patience,
+        client_cert=certificate,
     )
     with MAKING_A_CLIENT:
         return boto3.client(
@@ -43,6 +48,7 @@ def rekognition(url, key=(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY
             aws_secret_access_key=key[1],
             aws_session_token=token,
             config=config,
+            verify=verify,
         )
 
 

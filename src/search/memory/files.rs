@@ -19,6 +19,7 @@ use super::super::member::Member;
 use super::gallery::{Gallery, SEGMENT};
 use super::segment::Segment;
 use crate::domain::{AccountId, CollectionId, Fault};
+use crate::looking::{Looked, look};
 use crate::store::Collection;
 
 const FORMAT: u32 = 1;
@@ -116,6 +117,16 @@ impl Files {
         let files = in_folder(self.folder.clone())
             .flat_map(|inner| if inner.is_dir() { in_folder(inner).collect() } else { vec![] });
         files.filter_map(|file| fs::metadata(file).ok()).map(|data| data.len()).sum()
+    }
+
+    /// Looks for vectors in those of a collection.
+    pub fn look(&self, collection: &Collection, for_any: &[Vec<u8>]) -> io::Result<Looked> {
+        let of_it = format!("{}-", collection.key);
+        let folders = names_in(&self.folder).into_iter().filter(|name| name.starts_with(&of_it));
+        let folders = folders.map(|name| self.folder.join(name));
+        let files: Vec<PathBuf> =
+            folders.flat_map(|folder| names_in(&folder).into_iter().map(move |name| folder.join(name))).collect();
+        look(&files, for_any)
     }
 
     /// Removes those of a collection that is gone.

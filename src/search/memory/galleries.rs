@@ -134,6 +134,13 @@ impl<Id: Member> Galleries<Id> {
         outcome
     }
 
+    /// Brings the gallery of a collection up to date, if it is in memory.
+    pub async fn catch_up(&self, collection: &Collection) -> Result<(), Fault> {
+        let name = (collection.account.clone(), collection.id.clone());
+        let is_known = lock(&self.by_name).get(&name).is_some_and(|entry| entry.gallery.load().revision > 0);
+        if is_known { self.preload(collection).await } else { Ok(()) }
+    }
+
     /// Removes vectors of members that are gone from the collection's files.
     pub async fn clean(&self, collection: &Collection) -> Result<(), Fault> {
         let Some(files) = &self.files else { return Ok(()) };

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::audit::Touched;
 use crate::domain::limits::{DEFAULT_THRESHOLD, MAX_ITEMS};
 use crate::domain::{AccountId, CollectionId, Constraint, Operation, Percent};
 use crate::operations;
@@ -21,6 +22,11 @@ pub trait Input: DeserializeOwned {
     /// What the command is about.
     fn subject(command: &Self::Command) -> Subject<'_>;
 
+    /// The faces and users that the request names.
+    fn names(_: &Self::Command) -> Touched {
+        Touched::default()
+    }
+
     /// The operations that its sender needs the right to, and on what: `operation` itself, as a rule.
     fn needs(operation: Operation, command: &Self::Command) -> Vec<(Operation, Subject<'_>)> {
         vec![(operation, Self::subject(command))]
@@ -38,6 +44,15 @@ pub enum Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// The name of the collection, if it is one, of whatever region and account.
+    pub fn collection(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Collection(id) => Some(id.as_str()),
+            Self::Arn(arn) => arn.split_once(":collection/").map(|(_, id)| id),
+        }
+    }
+
     /// The ARN of the resource; `*` for none.
     pub fn resource(&self, service: &operations::Service, account: &AccountId) -> String {
         match self {

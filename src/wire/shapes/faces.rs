@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Touched;
 use crate::domain::limits::MAX_ITEMS;
 use crate::domain::{
     self, CollectionId, ExternalImageId, FaceId, ModelVersion, OrientationCorrection, QualityFilter, UserId,
@@ -192,6 +193,10 @@ impl Input for DeleteFacesRequest {
 
     fn subject(command: &Self::Command) -> Subject<'_> {
         Subject::Collection(&command.0)
+    }
+
+    fn names((_, faces): &Self::Command) -> Touched {
+        Touched { faces: faces.clone(), ..Touched::default() }
     }
 }
 

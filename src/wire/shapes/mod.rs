@@ -7,6 +7,7 @@ mod all_faces;
 mod collections;
 mod common;
 mod detection;
+mod erasure;
 mod face_detail;
 mod faces;
 mod images;
@@ -24,6 +25,7 @@ pub use collections::{
 };
 pub use common::{EmptyResponse, Input};
 pub use detection::{CompareFacesRequest, CompareFacesResponse, DetectFacesRequest, DetectFacesResponse};
+pub use erasure::{EraseFacesRequest, EraseFacesResponse};
 pub use faces::{
     DeleteFacesRequest, DeleteFacesResponse, IndexFacesRequest, IndexFacesResponse, ListFacesRequest, ListFacesResponse,
 };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Touched;
 use crate::domain::limits::{DEFAULT_MATCHES, MAX_ITEMS};
 use crate::domain::{self, FaceId, ModelVersion, QualityFilter};
 use crate::operations;
@@ -61,6 +62,10 @@ impl Input for SearchFacesRequest {
 
     fn subject(command: &Self::Command) -> Subject<'_> {
         Subject::Collection(&command.collection_id)
+    }
+
+    fn names(command: &Self::Command) -> Touched {
+        Touched { faces: vec![command.face_id], ..Touched::default() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Touched;
 use crate::domain::limits::{DEFAULT_ASSOCIATION_THRESHOLD, DEFAULT_THRESHOLD, MAX_FACES_PER_ASSOCIATION, MAX_USERS};
 use crate::domain::{self, ClientRequestToken, CollectionId, FaceId, Percent, QualityFilter, UserId};
 use crate::operations::{self, UserProbe};
@@ -54,6 +55,10 @@ impl Input for UserRequest {
 
     fn subject(command: &Self::Command) -> Subject<'_> {
         Subject::Collection(&command.collection_id)
+    }
+
+    fn names(command: &Self::Command) -> Touched {
+        Touched { users: vec![command.user_id.clone()], ..Touched::default() }
     }
 }
 
@@ -179,6 +184,10 @@ impl Input for AssociateFacesRequest {
     fn subject(command: &Self::Command) -> Subject<'_> {
         Subject::Collection(&command.0.collection_id)
     }
+
+    fn names((request, faces, _): &Self::Command) -> Touched {
+        Touched { faces: faces.clone(), users: vec![request.user_id.clone()] }
+    }
 }
 
 /// AssociateFaces' reply.
@@ -225,6 +234,10 @@ impl Input for DisassociateFacesRequest {
 
     fn subject(command: &Self::Command) -> Subject<'_> {
         Subject::Collection(&command.0.collection_id)
+    }
+
+    fn names((request, faces): &Self::Command) -> Touched {
+        Touched { faces: faces.clone(), users: vec![request.user_id.clone()] }
     }
 }
 
@@ -295,6 +308,10 @@ impl Input for SearchUsersRequest {
 
     fn subject(command: &Self::Command) -> Subject<'_> {
         Subject::Collection(&command.collection_id)
+    }
+
+    fn names(command: &Self::Command) -> Touched {
+        command.probe.as_ref().map_or_else(Touched::default, UserProbe::named)
     }
 }
 
