@@ -68,7 +68,7 @@ picture("every face has its box, its name and its matches", async ({ page, ask }
   }
   assert.deepEqual(await page.locator(".box .name").allInnerTexts(), ["barack"]);
   await page.getByRole("button", { name: "Face 1: barack", exact: true }).waitFor();
-  await page.getByRole("status").filter({ hasText: "1 face, 1 of them known" }).waitFor({ state: "attached" });
+  await page.getByRole("status").filter({ hasText: "1 face, 1 known" }).waitFor({ state: "attached" });
   await accessible(page, "picture");
   await fits(page, "picture");
 });

@@ -58,7 +58,7 @@ export default function Picture({ collection }: Section) {
   const faces = task.value?.Faces ?? [];
   const left = task.value?.UnsearchedFaces ?? [];
   const known = faces.filter((face) => nameOf(face) !== undefined).length;
-  const said = `${count(faces.length, "face")}, ${known} of them known${left.length ? `, ${left.length} not searched` : ""}`;
+  const said = `${count(faces.length, "face")}, ${known} known${left.length ? `, ${left.length} not searched` : ""}`;
   return (
     <div class="stack">
       <Heading level={2} title={`Picture - ${collection}`}>
