@@ -6,10 +6,9 @@ use sqlx::any::AnyRow;
 use crate::domain::{FaceId, Fault};
 
 use super::change::to_the_end;
-use super::place::OpenError;
 use super::rows::{decode_error, face_id_of};
 use super::vault::{Owner, Unreadable, Vault, key_of};
-use super::{Collection, Store, UserKey};
+use super::{Collection, Store};
 
 /// The secret that only the right key opens. A database without encrypted vectors has none.
 const PROBE: &str = "vector key";
@@ -17,12 +16,18 @@ const CONTEXT: &str = "bringing vectors under another key";
 /// Vectors that one transaction rewrites.
 const AT_ONCE: i64 = 500;
 
-/// The vectors of a database need a key that was not given.
+/// The keys of vectors are not known to be the right ones.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the vectors of this database do not open: {0}; name a file of keys that has this one with --vector-keys (REKOLLECT_VECTOR_KEYS)"
-)]
-pub struct WrongKeys(Unreadable);
+pub enum WrongKeys {
+    /// The vectors of the database need a key that was not given.
+    #[error(
+        "the vectors of this database do not open: {0}; name a file of keys that has this one with --vector-keys (REKOLLECT_VECTOR_KEYS)"
+    )]
+    Closed(Unreadable),
+    /// The database does not tell.
+    #[error(transparent)]
+    Unread(#[from] Fault),
+}
 
 /// Vectors that were brought under another key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,14 +44,13 @@ pub struct Rewritten {
 type Other = (Owner, Vec<u8>);
 
 impl Store {
-    /// Fails with [`OpenError::Keys`] when the database's vectors are encrypted and the keys do not open them. Notes the first key of a
-    /// database that had none.
-    pub(super) async fn check_keys(&self) -> Result<(), OpenError> {
+    /// Fails when the database's vectors are encrypted and the keys do not open them. Notes the first key of a database that had none.
+    pub(super) async fn check_keys(&self) -> Result<(), WrongKeys> {
         if self.vault.key().is_some() {
-            self.note_key(false).await.map_err(OpenError::Read)?;
+            self.note_key(false).await?;
         }
-        if let Some(probe) = self.probe().await.map_err(OpenError::Read)? {
-            self.vault.open(Owner::Probe, &probe).map_err(WrongKeys)?;
+        if let Some(probe) = self.probe().await? {
+            self.vault.open(Owner::Probe, &probe).map_err(WrongKeys::Closed)?;
         }
         Ok(())
     }
@@ -156,7 +160,7 @@ impl Store {
         .await
         .map_err(Fault::internal(CONTEXT))?;
         let last = rows.last().map(|(user, _)| *user);
-        let users = rows.into_iter().map(|(user, bytes)| (Owner::User(key, UserKey(user)), bytes));
+        let users = rows.into_iter().map(|(user, bytes)| (Owner::User(key, user), bytes));
         *count += self.rewrite(target, users).await?;
         Ok(last)
     }
@@ -191,7 +195,7 @@ impl Store {
                         sqlx::query("UPDATE users SET embedding = $1 WHERE embedding = $2 AND id = $3")
                             .bind(target.seal(owner, &vector))
                             .bind(bytes)
-                            .bind(user.0)
+                            .bind(user)
                     }
                     Owner::Probe => continue,
                 };

@@ -103,9 +103,6 @@ pub enum OpenError {
     /// The keys are not those of the database, or there are none.
     #[error(transparent)]
     Keys(#[from] WrongKeys),
-    /// What it holds cannot be read.
-    #[error(transparent)]
-    Read(Fault),
     /// A later version of this program has worked on the database.
     #[error(
         "the database has step {0} of the schema, which this version does not know: a newer rekollect has used it; run that one, or restore a backup from before"

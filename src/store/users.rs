@@ -248,7 +248,7 @@ impl Store {
         .map(move |row| {
             let vector = |row: AnyRow| {
                 let user = UserKey(row.try_get(0)?);
-                Ok((user, vector_of(&self.vault, Owner::User(key, user), &row, 1)?))
+                Ok((user, vector_of(&self.vault, Owner::User(key, user.0), &row, 1)?))
             };
             row.and_then(vector).map_err(Fault::internal("loading users' vectors"))
         })
@@ -329,7 +329,7 @@ pub(super) async fn refresh(
     revision: i64,
 ) -> sqlx::Result<usize> {
     let vectors = vectors_of(transaction, vault, collection, user.0).await?;
-    let mean = mean_direction(&vectors).map(|vector| vault.seal(Owner::User(collection.key, user), &vector));
+    let mean = mean_direction(&vectors).map(|vector| vault.seal(Owner::User(collection.key, user.0), &vector));
     sqlx::query("UPDATE users SET embedding = $1, face_count = $2, revision = $3 WHERE id = $4")
         .bind(mean)
         .bind(vectors.len() as i64)

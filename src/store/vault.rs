@@ -25,8 +25,6 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::FaceId;
 
-use super::UserKey;
-
 const FORMAT: u8 = 1;
 const HEADER: usize = 1 + size_of::<[u8; 4]>() + NONCE_LEN;
 const KEY_LABEL: &[u8] = b"rekollect vector key";
@@ -49,8 +47,8 @@ pub struct KeyId([u8; 4]);
 pub enum Owner {
     /// A face of a collection, which has this key.
     Face(i64, FaceId),
-    /// A user of a collection, which has this key.
-    User(i64, UserKey),
+    /// A user of a collection, with both keys.
+    User(i64, i64),
     /// Nobody: what shows whether a key is the right one.
     Probe,
 }
@@ -159,7 +157,7 @@ impl Owner {
     fn label(self) -> Vec<u8> {
         match self {
             Self::Face(collection, face) => [b"face", &collection.to_le_bytes()[..], face.as_bytes()].concat(),
-            Self::User(collection, user) => [b"user", &collection.to_le_bytes()[..], &user.0.to_le_bytes()].concat(),
+            Self::User(collection, user) => [b"user", &collection.to_le_bytes()[..], &user.to_le_bytes()].concat(),
             Self::Probe => b"probe".to_vec(),
         }
     }
