@@ -172,7 +172,7 @@ impl fmt::Display for KeyId {
 impl fmt::Debug for Vault {
     /// Names the keys and does not tell them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| key.id)).finish()
+        f.debug_list().entries(self.0.iter().map(|key| key.id.to_string())).finish()
     }
 }
 

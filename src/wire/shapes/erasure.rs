@@ -100,6 +100,6 @@ mod tests {
         assert!(matches!(parsed(&faces).unwrap().whose, Some(Whose::Faces(ids)) if ids.len() == 1));
         assert!(parsed("").unwrap().whose.is_none());
         assert!(parsed(&format!(r#","UserId":"ada"{faces}"#)).unwrap().whose.is_none());
-        assert_eq!(violations(parsed(r#","UserId":"","FaceIds":[]"#)).len(), 2);
+        assert_eq!(violations(parsed(r#","UserId":"","FaceIds":[]"#)).len(), 3);
     }
 }
