@@ -68,7 +68,7 @@ pub struct Entry<Id> {
     pub(super) refused: AtomicUsize,
     /// One scan at a time goes over it.
     scanning: Arc<tokio::sync::Mutex<()>>,
-    waiting: Mutex<Vec<(Vec<Query<Id>>, Reply<Id>)>>,
+    waiting: Mutex<Vec<Waiting<Id>>>,
 }
 
 /// Questions of one pass over a gallery, at most, so that what a scan notes of each stays bounded; more than one caller has.
@@ -76,6 +76,8 @@ const MOST_QUESTIONS: usize = 512;
 
 type Answer<Id> = Option<Vec<Neighbour<Id>>>;
 type Reply<Id> = oneshot::Sender<Result<Vec<Answer<Id>>, Fault>>;
+/// What a caller asks, and where its answers go.
+type Waiting<Id> = (Vec<Query<Id>>, Reply<Id>);
 
 impl<Id: Member> Galleries<Id> {
     /// None yet.
@@ -266,7 +268,7 @@ impl<Id: Member> Entry<Id> {
     }
 
     /// Takes what waits, from those who came first, as far as one pass bears it.
-    fn next_questions(&self) -> Vec<(Vec<Query<Id>>, Reply<Id>)> {
+    fn next_questions(&self) -> Vec<Waiting<Id>> {
         let mut waiting = lock(&self.waiting);
         // Whoever went away needs no answer.
         waiting.retain(|(_, reply)| !reply.is_closed());
