@@ -303,6 +303,8 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
     // Loading weights is work of a second core while the store opens.
     let loading = task::on_a_thread("loading the weights", move || -> Result<_, Box<dyn Error + Send + Sync>> {
         let manifest = Manifest::read(&models_dir)?;
+        let name = manifest.pack(pack_name.as_deref())?.name.clone();
+        let pack = manifest.load(&models_dir, &name, with_traits)?;
         if with_traits {
             let licence = &manifest.file(&manifest.attributes.traits.file)?.licence;
             tracing::info!(
@@ -312,7 +314,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
         }
         let runtime = Runtime::load(library.as_deref(), &models_dir, provider)?;
         let starter = Starter { manifest, models_dir, runtime, with_traits, estimates_orientation, workers, queue };
-        Ok(Packs::start(starter, pack_name.as_deref())?)
+        Ok(Packs::start(starter, pack)?)
     });
     let place = settings.store.place()?;
     if place.vault.key().is_some() && settings.search == SearchSetting::Pgvector {

@@ -64,18 +64,21 @@ pub enum StartError {
 
 impl Starter {
     fn start(&self, name: &str) -> Result<Models, StartError> {
-        let pack: VerifiedPack = self.manifest.load(&self.models_dir, name, self.with_traits)?;
+        self.run(self.manifest.load(&self.models_dir, name, self.with_traits)?)
+    }
+
+    fn run(&self, pack: VerifiedPack) -> Result<Models, StartError> {
         let workers = Workers::start(&self.runtime, &pack, self.estimates_orientation, self.workers, self.queue)?;
         Ok(Models { pack: pack.pack, workers })
     }
 }
 
 impl Packs {
-    /// Starts the pack of this name, or the default one.
-    pub fn start(starter: Starter, name: Option<&str>) -> Result<Self, StartError> {
-        let name = starter.manifest.pack(name)?.name.clone();
-        let ours = Arc::new(starter.start(&name)?);
-        let others = starter.manifest.packs.iter().filter(|pack| pack.name != name);
+    /// Starts a pack.
+    pub fn start(starter: Starter, pack: VerifiedPack) -> Result<Self, StartError> {
+        let ours = Arc::new(starter.run(pack)?);
+        let name = &ours.pack.name;
+        let others = starter.manifest.packs.iter().filter(|pack| pack.name != *name);
         let others = others.map(|pack| Arc::new(Other { pack: pack.clone(), models: OnceCell::new() })).collect();
         Ok(Self { ours, others, starter: Arc::new(starter) })
     }
