@@ -338,7 +338,7 @@ mod tests {
             let is_torn = cut > 0 && whole[cut - 1] != b'\n';
             assert_eq!(text.contains(r#""event":"repair""#), is_torn, "cut at {cut}");
             assert_eq!(lines(text.as_bytes()), lines(&whole[..cut]) + usize::from(is_torn) + 1);
-            verify(&[settings.place.clone()], &Seal::plain(), None).unwrap();
+            verify(std::slice::from_ref(&settings.place), &Seal::plain(), None).unwrap();
         }
     }
 

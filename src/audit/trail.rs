@@ -179,7 +179,7 @@ impl Drop for Trail<'_> {
 fn order(audit: &Audit, event: Event, weight: Weight) -> oneshot::Receiver<bool> {
     let (done, written) = oneshot::channel();
     // Where the writer is gone, so is the other end of `done`, which says it.
-    let _ = audit.orders.send(Order::Line(Entry { time: OffsetDateTime::now_utc(), event, weight, done }));
+    let _ = audit.orders.send(Order::Line(Box::new(Entry { time: OffsetDateTime::now_utc(), event, weight, done })));
     written
 }
 

@@ -20,7 +20,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Something to write.
 pub enum Order {
     /// A line.
-    Line(Entry),
+    Line(Box<Entry>),
     /// Nothing any more.
     Close(oneshot::Sender<()>),
 }
@@ -84,7 +84,7 @@ impl Writer {
             let mut entries = Vec::new();
             for order in first.into_iter().chain(queue.try_iter().take(BATCH)) {
                 match order {
-                    Order::Line(entry) => entries.push(entry),
+                    Order::Line(entry) => entries.push(*entry),
                     Order::Close(done) => closing = Some(done),
                 }
             }
