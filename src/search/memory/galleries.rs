@@ -80,7 +80,6 @@ const MOST_QUESTIONS: usize = 512;
 type Asking<Id> = (Vec<Query<Id>>, Reply<Id>);
 type Answer<Id> = Option<Vec<Neighbour<Id>>>;
 type Reply<Id> = oneshot::Sender<Result<Vec<Answer<Id>>, Fault>>;
-/// What a caller asks, and where its answers go.
 
 impl<Id: Member> Galleries<Id> {
     /// None yet.
@@ -278,7 +277,7 @@ impl<Id: Member> Entry<Id> {
     }
 
     /// Takes what waits, from those who came first, as far as one pass bears it.
-    fn next_questions(&self) -> Vec<Waiting<Id>> {
+    fn next_questions(&self) -> Vec<Asking<Id>> {
         let mut waiting = lock(&self.waiting);
         // Whoever went away needs no answer.
         waiting.retain(|(_, reply)| !reply.is_closed());
