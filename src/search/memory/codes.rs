@@ -230,9 +230,7 @@ pub struct ProbeCodes {
     /// product of the coarse half.
     pub coarse: CoarseProbe,
     scale: f32,
-    /// What [`Self::likely`] leaves out of the term.
-    coarse_doubt: f32,
-    /// For [`Self::cosine`]: the sum of all codes, times what each of a member's was raised by.
+    /// For [`Self::fine`]: the sum of all codes, times what each of a member's was raised by.
     raised: i32,
     coarse_rest: f32,
     /// How far the cosine of all codes can be off.
@@ -248,31 +246,20 @@ impl ProbeCodes {
         let (lower, upper) = (fours.clone().step_by(2).collect(), fours.skip(1).step_by(2).collect());
         let sum: i32 = codes.iter().map(|code| i32::from(*code)).sum();
         let scale = f64::from(quantised.scale);
-        let coarse_doubt = gallery.coarse_error * (quantised.norm + quantised.error);
         let bound = quantised.norm * gallery.error + quantised.error * (gallery.norm + gallery.error) + ROUNDING;
         Self {
             coarse: CoarseProbe {
                 lower,
                 upper,
                 factor: (scale * f64::from(COARSE)) as f32,
-                term: (scale * COARSE_OFFSET * f64::from(sum) + coarse_doubt) as f32,
+                term: (scale * COARSE_OFFSET * f64::from(sum)
+                    + gallery.coarse_error * (quantised.norm + quantised.error)) as f32,
             },
             scale: quantised.scale,
-            coarse_doubt: coarse_doubt as f32,
             raised: sum * RAISED,
             coarse_rest: (quantised.error * gallery.norm + ROUNDING) as f32,
             bound: bound as f32,
         }
-    }
-
-    /// What the coarse half of a member's codes makes of its cosine: what has to reach [`Self::coarse_floor`] of a cosine that it may have.
-    pub fn reach(&self, product: i32, scale: f32) -> f32 {
-        scale * (self.coarse.factor * product as f32 + self.coarse.term)
-    }
-
-    /// About the cosine of a member, by the coarse half alone. It may be off by much, and seldom is.
-    pub fn likely(&self, product: i32, scale: f32) -> f32 {
-        scale * (self.coarse.factor * product as f32 + self.coarse.term - self.coarse_doubt)
     }
 
     /// What is to be compared with [`Self::coarse`], for a member that may have a cosine of so much.
@@ -321,7 +308,7 @@ mod tests {
                 let truth = cosine(&vectors[0], &vectors[*place as usize]);
                 let scale = scales[*place as usize];
                 let about = f64::from(probe.cosine(*product, codes.fine(*place as usize, dimensions), scale));
-                let most = probe.reach(*product, scale);
+                let most = scale * (probe.coarse.factor * *product as f32 + probe.coarse.term);
                 let slack = 1e-6 * (1.0 + truth.abs());
                 proptest::prop_assert!((about - truth).abs() <= f64::from(probe.bound) + slack, "{about} {truth}");
                 proptest::prop_assert!(most >= probe.coarse_floor(truth as f32) - slack as f32, "{most} {truth}");

@@ -65,11 +65,8 @@ impl<Id: Member> Gallery<Id> {
             {
                 chunk.scan(kernel, probes, &mut asked, &found);
                 for ((probe, asked), candidates) in probes.iter().zip(&asked).zip(&mut found) {
-                    chunk.sift(number * CHUNK, self.dimensions(), probe, &asked.hits, candidates);
+                    chunk.look_closer(number * CHUNK, self.dimensions(), probe, &asked.hits, candidates);
                 }
-            }
-            for (probe, candidates) in probes.iter().zip(&mut found) {
-                self.look_at_what_was_put_off(probe, candidates);
             }
             found
         };
@@ -85,17 +82,6 @@ impl<Id: Member> Gallery<Id> {
             }
             found
         })
-    }
-
-    /// By now the nearest are known well enough to rule out most of them without a look at their fine halves.
-    fn look_at_what_was_put_off(&self, probe: &PreparedProbe<'_>, candidates: &mut Candidates) {
-        let chunks = self.chunks();
-        for PutOff { reach, slot, product } in std::mem::take(&mut candidates.put_off.list) {
-            if reach >= probe.codes.coarse_floor(candidates.least) {
-                let (number, place) = (slot as usize / CHUNK, slot as usize % CHUNK);
-                chunks[number].look_closer(slot, place, self.dimensions(), probe, product, candidates);
-            }
-        }
     }
 
     fn compare_in_full(
@@ -128,8 +114,8 @@ impl<Id: Member> Chunk<Id> {
         }
     }
 
-    /// Looks closer at those of them that are likely among the nearest, and puts the others off.
-    fn sift(
+    /// Takes those of them that still may be by all of their codes.
+    fn look_closer(
         &self,
         first: usize,
         dimensions: usize,
@@ -138,31 +124,13 @@ impl<Id: Member> Chunk<Id> {
         candidates: &mut Candidates,
     ) {
         for Hit { place, product } in hits {
-            let (place, slot) = (*place as usize, (first + *place as usize) as u32);
-            if probe.codes.likely(*product, self.scales[place]) >= candidates.least {
-                self.look_closer(slot, place, dimensions, probe, *product, candidates);
-            } else {
-                candidates.put_off(
-                    probe,
-                    PutOff { reach: probe.codes.reach(*product, self.scales[place]), slot, product: *product },
-                );
+            let place = *place as usize;
+            let slot = (first + place) as u32;
+            let fine = self.members.fine(place, dimensions);
+            let about = probe.codes.cosine(*product, fine, self.scales[place]);
+            if about + candidates.bound >= candidates.least && Some(slot) != probe.left_out {
+                candidates.add(about, slot);
             }
-        }
-    }
-
-    /// Takes a member that still may be by all of its codes.
-    fn look_closer(
-        &self,
-        slot: u32,
-        place: usize,
-        dimensions: usize,
-        probe: &PreparedProbe<'_>,
-        product: i32,
-        candidates: &mut Candidates,
-    ) {
-        let about = probe.codes.cosine(product, self.members.fine(place, dimensions), self.scales[place]);
-        if about + candidates.bound >= candidates.least && Some(slot) != probe.left_out {
-            candidates.add(about, slot);
         }
     }
 }
@@ -190,37 +158,9 @@ struct Candidates {
     /// The best approximate cosines so far, the worst on top.
     best: BinaryHeap<Reverse<Approximate>>,
     /// Everything that might be when it came.
-    all: Sifted<Approximate>,
-    /// What might be by half of its codes, and likely is not: whether it still may be is asked at the end, when most of it is ruled out.
-    put_off: Sifted<PutOff>,
-}
-
-/// A list of what may be. What can be no more is forgotten now and then; where that is little, later.
-struct Sifted<T> {
-    list: Vec<T>,
+    all: Vec<Approximate>,
     /// With more than these it is time to see which of them still may be.
     most: usize,
-}
-
-impl<T> Sifted<T> {
-    fn new() -> Self {
-        Self { list: Vec::new(), most: MOST_CANDIDATES }
-    }
-
-    fn push(&mut self, new: T, still: impl Fn(&T) -> bool) {
-        self.list.push(new);
-        if self.list.len() > self.most {
-            self.list.retain(still);
-            self.most = 2 * self.list.len() + MOST_CANDIDATES;
-        }
-    }
-}
-
-/// A member that only half of its codes was looked at, and what is to be compared with [`ProbeCodes::coarse_floor`].
-struct PutOff {
-    reach: f32,
-    slot: u32,
-    product: i32,
 }
 
 /// An approximate cosine, and whose.
@@ -237,13 +177,14 @@ impl Candidates {
             bound: probe.codes.bound,
             limit: probe.limit,
             best: BinaryHeap::new(),
-            all: Sifted::new(),
-            put_off: Sifted::new(),
+            all: Vec::new(),
+            most: MOST_CANDIDATES,
         }
     }
 
     fn add(&mut self, cosine: f32, slot: u32) {
         let new = Approximate { cosine, slot };
+        self.all.push(new);
         self.best.push(Reverse(new));
         if self.best.len() > self.limit {
             self.best.pop();
@@ -252,19 +193,15 @@ impl Candidates {
             let worst = self.best.peek().map_or(f32::NEG_INFINITY, |Reverse(worst)| worst.cosine);
             self.least = self.least.max(worst - self.bound);
         }
-        let (least, bound) = (self.least, self.bound);
-        self.all.push(new, |candidate| candidate.cosine + bound >= least);
-    }
-
-    fn put_off(&mut self, probe: &PreparedProbe<'_>, new: PutOff) {
-        let floor = probe.codes.coarse_floor(self.least);
-        if new.reach >= floor {
-            self.put_off.push(new, |candidate| candidate.reach >= floor);
+        // What can be no more is forgotten now and then; where that is little, later.
+        if self.all.len() > self.most {
+            self.all.retain(|candidate| candidate.cosine + self.bound >= self.least);
+            self.most = 2 * self.all.len() + MOST_CANDIDATES;
         }
     }
 
     fn merge(&mut self, other: Self) {
-        for candidate in other.all.list {
+        for candidate in other.all {
             if candidate.cosine + self.bound >= self.least {
                 self.add(candidate.cosine, candidate.slot);
             }
@@ -273,7 +210,6 @@ impl Candidates {
 
     fn in_question(self) -> impl Iterator<Item = u32> {
         self.all
-            .list
             .into_iter()
             .filter(move |candidate| candidate.cosine + self.bound >= self.least)
             .map(|candidate| candidate.slot)
