@@ -188,6 +188,9 @@ test-durability: build setup-tests  ## 100 kills on each store and on gallery fi
 bench-millions: build setup-tests  ## Millions of faces on one machine (ARGS="--size 20000000 --folder FOLDER", which needs 30 GB there)
 	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/millions.py $(ARGS)
 
+bench-grouping: build setup-tests  ## How well and how fast faces are grouped (ARGS="--photos FOLDER", with a sub-folder a person)
+	@$(TEST_PYTHON) benches/grouping.py $(ARGS)
+
 bench-orientation: build setup-tests  ## How often a turned photo is told to be turned, and still recognised
 	@$(TEST_PYTHON) benches/orientation.py $(ARGS)
 
