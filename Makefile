@@ -42,7 +42,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-growth bench-liveness bench-millions bench-orientation bench-overload bench-rival bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-grouping bench-growth bench-liveness bench-millions bench-orientation bench-overload bench-rival bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
