@@ -53,7 +53,7 @@ pub async fn erase(client: &Client, erasure: &Erasure, out: &mut impl Write) -> 
     for face in &reply.erased_faces {
         writeln!(out, "erased face {face}")?;
     }
-    if reply.erased_faces.is_empty() {
+    if reply.erased_faces.is_empty() && reply.erased_user.is_none() {
         writeln!(out, "there was no such face")?;
     }
     for Place { place, bytes, found } in &reply.places {

@@ -27,7 +27,7 @@ impl Store {
         let statement = format!(
             "SELECT embedding FROM faces WHERE collection_id = $1 AND face_id IN ({}) \
              UNION ALL SELECT embedding FROM users WHERE collection_id = $1 AND id = {} AND embedding IS NOT NULL",
-            placeholders(2, faces.len()),
+            these(faces),
             key(user)
         );
         about_faces(statement, collection, faces)
@@ -47,7 +47,7 @@ impl Store {
         let statement = format!(
             "SELECT (SELECT count(*) FROM faces WHERE collection_id = $1 AND face_id IN ({})) \
              + (SELECT count(*) FROM users WHERE collection_id = $1 AND id = {})",
-            placeholders(2, faces.len()),
+            these(faces),
             key(user)
         );
         about_faces(statement, collection, faces)
@@ -98,6 +98,11 @@ impl Store {
         let looking = task::on_a_thread(CONTEXT, move || look(&files, &for_any));
         looking.await?.map(Some).map_err(Fault::internal(CONTEXT))
     }
+}
+
+/// In a statement. There may be none: a user without faces.
+fn these(faces: &[FaceId]) -> String {
+    if faces.is_empty() { "NULL".to_owned() } else { placeholders(2, faces.len()) }
 }
 
 /// In a statement; nobody has the key 0.

@@ -40,6 +40,9 @@ impl Store {
         faces: Vec<FaceId>,
     ) -> Result<Vec<FaceId>, Fault> {
         const CONTEXT: &str = "deleting faces, users' among them";
+        if faces.is_empty() {
+            return Ok(faces);
+        }
         to_the_end(CONTEXT, (self.clone(), collection.clone(), faces), |(store, collection, faces)| async move {
             let _writer = store.writer(CONTEXT).await?;
             let (mut transaction, revision) = store.begin_change(&collection, CONTEXT).await?;

@@ -60,6 +60,10 @@ def test_nothing_is_left_of_a_user_and_everything_of_the_others(engine, tmp_path
             assert not any(vector in file for vector in gone for file in files) and any(left in file for file in files)
             looked = next(line for line in lines if "database files" in line)
             assert "bytes looked through" in looked
+        client.create_user(CollectionId=PEOPLE, UserId="faceless")
+        reply = ask(server, "EraseFaces", CollectionId=PEOPLE, UserId="faceless")
+        assert reply["ErasedFaces"] == [] and reply["ErasedUser"] == "faceless" and not any(place["Found"] for place in reply["Places"])
+        assert client.list_users(CollectionId=PEOPLE)["Users"] == []
         client.delete_collection(CollectionId=PEOPLE)
 
 
