@@ -60,7 +60,7 @@ pub struct FaceGroup {
     pub faces: Vec<(Percent, Face)>,
 }
 
-/// Groups a collection's faces. Fails with [`Fault::QuotaExceeded`] where there are more than [`MOST_FACES`], and with
+/// Groups a collection's faces. Fails with [`Fault::QuotaExceeded`] where there are more than 200,000, and with
 /// [`Fault::Overloaded`] while another call does so.
 pub async fn group_faces(call: Call<'_>, request: GroupFaces) -> Result<FaceGroups, Fault> {
     let _turn = call.service.grouping.try_acquire().map_err(|_| Fault::Overloaded("other faces are being grouped"))?;
