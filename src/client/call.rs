@@ -1,9 +1,11 @@
 //! A call: signed, sent, and sent again while that helps.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use reqwest::Certificate;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,17 +32,20 @@ pub struct Client {
 }
 
 impl Client {
-    /// Prepares a client; calls nobody yet.
-    pub fn new(configuration: Configuration) -> Result<Self, reqwest::Error> {
+    /// Prepares a client; calls nobody yet. The error says what is wrong with the file of CAs.
+    pub fn new(configuration: Configuration) -> Result<Self, String> {
         // Another choice that was made before is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A redirect would take photos and the key's token wherever the answer says.
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(concat!("rekollect/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(file) = &configuration.ca_bundle {
+            http = http.tls_certs_only(authorities(file)?);
+        }
+        let http = http.build().map_err(|error| error.to_string())?;
         Ok(Self { configuration, http, repeats: AtomicU64::new(0), was_answered: AtomicBool::new(false) })
     }
 
@@ -112,6 +117,15 @@ impl Client {
     }
 }
 
+/// The certificates of a PEM file.
+fn authorities(file: &Path) -> Result<Vec<Certificate>, String> {
+    let wrong =
+        |reason: String| format!("AWS_CA_BUNDLE, or the profile's ca_bundle, names {}: {reason}", file.display());
+    let pem = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
+    if certificates.is_empty() { Err(wrong("it has no certificate".to_owned())) } else { Ok(certificates) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::configuration::Key;
@@ -125,6 +139,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             key: Key { id: "id".to_owned(), secret: "hush".into(), token: None },
             s3_endpoint: None,
+            ca_bundle: None,
         });
         let client = client.unwrap();
         let request = serde_json::json!({"CollectionId": "people"});

@@ -31,6 +31,8 @@ pub struct Configuration {
     pub key: Key,
     /// The S3 server; Amazon's own without one.
     pub s3_endpoint: Option<String>,
+    /// A PEM file with the only CAs that the endpoint's certificate may be of; without one they are the system's.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// A key: its public name and its secret, and the token of a temporary one.
@@ -97,7 +99,8 @@ impl Configuration {
             .clone()
             .or_else(|| first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]))
             .or_else(|| of_profile("endpoint_url"));
-        Ok(Self { endpoint: parse_endpoint(&endpoint)?, region: parse_region(region)?, key, s3_endpoint })
+        let ca_bundle = first(&["AWS_CA_BUNDLE"]).or_else(|| of_profile("ca_bundle")).map(PathBuf::from);
+        Ok(Self { endpoint: parse_endpoint(&endpoint)?, region: parse_region(region)?, key, s3_endpoint, ca_bundle })
     }
 }
 

@@ -114,6 +114,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             key: crate::client::Key { id: "id".to_owned(), secret: "secret".into(), token: None },
             s3_endpoint: None,
+            ca_bundle: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(Plan::of(&choice, &configuration))

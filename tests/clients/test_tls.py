@@ -70,6 +70,19 @@ def test_boto3_speaks_to_it(server, ca, photo):
     assert [match["Face"]["ExternalImageId"] for match in found] == ["obama"]
 
 
+def test_the_programs_own_commands_speak_to_it(server, ca, other_ca, tmp_path):
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "REKOLLECT_"))}
+    environment = plain | KEYS | {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": server.url, "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    client = rekognition(server.url, verify=str(ca.file))
+    with suppress(client.exceptions.ResourceAlreadyExistsException):
+        client.create_collection(CollectionId="people")
+    command = [BINARY, "group", "--collection", "people"]
+    (tmp_path / "empty.pem").write_text("")
+    for bundle, reason in [(str(ca.file), None), (str(other_ca.file), "no answer"), (str(tmp_path / "empty.pem"), "no certificate"), (str(tmp_path / "away"), "AWS_CA_BUNDLE")]:
+        done = subprocess.run(command, env=environment | {"AWS_CA_BUNDLE": bundle}, capture_output=True, text=True, timeout=60)
+        assert (done.returncode == 0) == (reason is None) and (reason or "") in done.stderr, (bundle, done.stderr)
+
+
 def test_the_aws_cli_speaks_to_it(server, ca, tmp_path):
     environment = {**os.environ, **KEYS, "AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_MAX_ATTEMPTS": "1"}
     command = [sys.executable, "-m", "awscli", "rekognition", "list-collections", "--endpoint-url", server.url, "--output", "json"]
