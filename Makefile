@@ -71,7 +71,7 @@ test: build setup-tests setup-clients  ## Every test, on SQLite and Postgres, an
 	elif ! $(SETUP) --pack accurate; then echo 'pack accurate: the mirror does not have it whole' >> $(SKIPS); fi; \
 	step cargo $(TEST_PYTHON) tests/postgres.py -- cargo test --release --locked; \
 	step models $(TEST_PYTHON) -m pytest -rs --color=no tests/models; \
-	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no --numprocesses 3 --dist loadfile tests/clients; \
+	step clients $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/clients; \
 	step packaging $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs --color=no tests/packaging; \
 	step images $(MAKE_COMMAND) --no-print-directory lint-images; \
 	printf '\n== skipped, and why\n'; \
