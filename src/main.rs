@@ -12,12 +12,11 @@ use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rekollect::audit::{self, Seal};
 use rekollect::cli::{
-    AuditCommand, Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, StoreSettings,
-    VerifySettings,
+    AuditCommand, Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, VerifySettings,
 };
 #[cfg(feature = "client")]
 use rekollect::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
-use rekollect::store::{Limits, Rewritten, Store};
+use rekollect::store::{Limits, Rewritten, Store, StorePlace};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::vision::{Provider, Runtime};
@@ -105,7 +104,7 @@ const LIMITS: Limits = Limits { connections: 2, wait: Duration::from_secs(30), s
 const STANDARD: &str = "-";
 
 async fn export(settings: ExportSettings) -> Result<(), Box<dyn Error>> {
-    let store = open_store(&settings.store).await?;
+    let store = open_store(&settings.store.place()?).await?;
     let choice = Choice { account: settings.account, collections: settings.collections };
     let totals = if settings.file == Path::new(STANDARD) {
         transfer::export_to_writer(&store, &choice, std::io::stdout()).await?
@@ -133,7 +132,7 @@ async fn encrypt(EncryptSettings { decrypt, store }: EncryptSettings) -> Result<
     let Some(key) = place.vault.key() else {
         return Err("no keys are given: name their file with --vector-keys (REKOLLECT_VECTOR_KEYS)".into());
     };
-    let store = open_store(&store).await?;
+    let store = open_store(&place).await?;
     let bar = ProgressBar::new_spinner().with_message("vectors rewritten");
     bar.set_style(ProgressStyle::with_template("{pos} {msg}, {per_sec}")?);
     let Rewritten { faces, users, are_overwritten } =
@@ -152,12 +151,11 @@ async fn encrypt(EncryptSettings { decrypt, store }: EncryptSettings) -> Result<
 }
 
 /// Opens a store that is there.
-async fn open_store(settings: &StoreSettings) -> Result<Store, Box<dyn Error>> {
-    let place = settings.place()?;
-    if !Store::is_there(&place) {
-        return Err(format!("there is no store in {}", settings.data_dir.display()).into());
+async fn open_store(place: &StorePlace) -> Result<Store, Box<dyn Error>> {
+    if !Store::is_there(place) {
+        return Err(format!("there is no store in {}", place.data_dir.display()).into());
     }
-    Ok(Store::open(&place, LIMITS).await?)
+    Ok(Store::open(place, LIMITS).await?)
 }
 
 /// Of a command that left something undone.

@@ -252,7 +252,7 @@ fn raise_limit_of_files(max_connections: u32) {
 async fn tell_of_other_packs(service: &Service) -> Result<(), Box<dyn Error>> {
     for (version, collections) in service.store.collections_by_version().await? {
         let face_model_version = version.as_str();
-        match service.packs.all().find(|pack| pack.face_model_version == version) {
+        match service.packs.making(&version) {
             Some(pack) if pack.name == service.packs.ours().pack.name => {}
             Some(pack) => match service.packs.missing(pack) {
                 None => tracing::info!(
@@ -339,7 +339,7 @@ async fn front(settings: &Settings, access: Access, workers: usize) -> Result<Fr
             if let Some(files) = &files {
                 let mut collections = store.snapshot().await?.collections().await?;
                 // Nothing loads those of unknown models, and so nothing would keep them clean.
-                collections.retain(|collection| packs.makes(&collection.model_version));
+                collections.retain(|collection| packs.making(&collection.model_version).is_some());
                 files.keep(&collections.iter().map(|collection| collection.key).collect::<HashSet<_>>());
             }
             let place = Place { budget: Budget::new(settings.gallery_bytes(workers)?), files };

@@ -117,8 +117,7 @@ impl<'a> Trail<'a> {
         claimed_key: Option<String>,
     ) -> Result<(), Fault> {
         let Some(audit) = self.audit else { return Ok(()) };
-        let is_audited = self.operation.is_some_and(|operation| operation.is_change() || operation.is_search());
-        if !is_audited && !is_at_the_door {
+        if !self.is_audited() && !is_at_the_door {
             return Ok(());
         }
         let is_answer = outcome.is_ok();
@@ -131,6 +130,11 @@ impl<'a> Trail<'a> {
         } else {
             Err(unwritten())
         }
+    }
+
+    /// Whether the log tells of such calls. Of others it tells when they are refused at the door.
+    fn is_audited(&self) -> bool {
+        self.operation.is_some_and(|operation| operation.is_change() || operation.is_search())
     }
 
     fn order_outcome(
@@ -169,8 +173,7 @@ impl<'a> Trail<'a> {
 impl Drop for Trail<'_> {
     fn drop(&mut self) {
         let Some(audit) = self.audit.filter(|_| !self.has_ended.load(Ordering::Relaxed)) else { return };
-        let is_audited = self.operation.is_some_and(|operation| operation.is_change() || operation.is_search());
-        if is_audited && self.caller.get().is_some() {
+        if self.is_audited() && self.caller.get().is_some() {
             drop(self.order_outcome(audit, ABANDONED, None));
         }
     }

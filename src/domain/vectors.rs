@@ -8,10 +8,7 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
 /// The vector of a user: the direction of the mean of its faces' vectors, which all have unit length. `None` without faces, or
 /// when they cancel out.
 pub fn mean_direction(embeddings: &[Vec<f32>]) -> Option<Vec<f32>> {
-    let mut sum = vec![0.0f64; embeddings.first()?.len()];
-    for embedding in embeddings {
-        sum.iter_mut().zip(embedding).for_each(|(total, value)| *total += f64::from(*value));
-    }
+    let sum = sum_of(embeddings, embeddings.first()?.len());
     let length = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
     (length > 1e-6).then(|| sum.iter().map(|v| (v / length) as f32).collect())
 }
@@ -21,15 +18,21 @@ pub fn mean_direction(embeddings: &[Vec<f32>]) -> Option<Vec<f32>> {
 /// The sum of a vector's cosines to all is its product with the sum of all vectors, so this takes one pass and not one for each pair.
 pub fn average_cosines(embeddings: &[Vec<f32>]) -> Vec<f64> {
     let [first, _, ..] = embeddings else { return vec![1.0; embeddings.len()] };
-    let mut sum = vec![0.0f64; first.len()];
-    for embedding in embeddings {
-        sum.iter_mut().zip(embedding).for_each(|(total, value)| *total += f64::from(*value));
-    }
+    let sum = sum_of(embeddings, first.len());
     let to_others = |embedding: &Vec<f32>| {
         let to_all: f64 = sum.iter().zip(embedding).map(|(total, value)| total * f64::from(*value)).sum();
         (to_all - cosine(embedding, embedding)) / (embeddings.len() - 1) as f64
     };
     embeddings.iter().map(to_others).collect()
+}
+
+/// The sum of vectors of this length, in 64 bits.
+fn sum_of(embeddings: &[Vec<f32>], length: usize) -> Vec<f64> {
+    let mut sum = vec![0.0f64; length];
+    for embedding in embeddings {
+        sum.iter_mut().zip(embedding).for_each(|(total, value)| *total += f64::from(*value));
+    }
+    sum
 }
 
 #[cfg(test)]

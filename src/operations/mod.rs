@@ -217,10 +217,7 @@ impl Call<'_> {
         match packs.of(&collection.model_version).await? {
             Some(models) => Ok(Comparable { collection, models }),
             None => Err(Fault::NoModels {
-                pack: packs
-                    .all()
-                    .find(|pack| pack.face_model_version == collection.model_version)
-                    .map(|pack| pack.name.clone()),
+                pack: packs.making(&collection.model_version).map(|pack| pack.name.clone()),
                 collection: collection.id,
                 version: collection.model_version,
             }),

@@ -91,7 +91,8 @@ impl Loadable<'_> {
     pub async fn collections(self, wanted: &[Preload]) -> Result<Vec<Collection>, Fault> {
         let mut collections = self.store.snapshot().await?.collections().await?;
         collections.retain(|collection| {
-            self.packs.makes(&collection.model_version) && wanted.iter().any(|name| name.is_of(&collection.id))
+            self.packs.making(&collection.model_version).is_some()
+                && wanted.iter().any(|name| name.is_of(&collection.id))
         });
         Ok(collections)
     }

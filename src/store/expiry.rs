@@ -3,11 +3,11 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::domain::{AccountId, FaceId, Fault};
+use crate::domain::{FaceId, Fault};
 
 use super::change::{finish_change, to_the_end};
 use super::faces::delete_faces_of;
-use super::rows::{COLLECTION_COLUMNS, about_faces, collection_of, decode_error, face_id_of, placeholders};
+use super::rows::{COLLECTION_COLUMNS, about_faces, face_id_of, owned_collection_of, placeholders};
 use super::users::refresh;
 use super::{Collection, Store, UserKey};
 
@@ -23,10 +23,7 @@ impl Store {
         );
         sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(key.to_owned())
-            .try_map(|row: AnyRow| {
-                let account: AccountId = row.try_get::<String, _>(7)?.parse().map_err(decode_error)?;
-                Ok((collection_of(&account, &row)?, row.try_get(8)?))
-            })
+            .try_map(|row: AnyRow| Ok((owned_collection_of(&row)?, row.try_get(8)?)))
             .fetch_all(&self.pool)
             .await
             .map_err(Fault::internal("finding collections by a tag"))

@@ -79,6 +79,11 @@ pub(super) fn collection_of(account: &AccountId, row: &AnyRow) -> sqlx::Result<C
     })
 }
 
+/// The same of a row that has the owner's account behind these columns.
+pub(super) fn owned_collection_of(row: &AnyRow) -> sqlx::Result<Collection> {
+    collection_of(&row.try_get::<String, _>(7)?.parse().map_err(decode_error)?, row)
+}
+
 pub(super) fn face_of(row: &AnyRow) -> sqlx::Result<Face> {
     let number = |column: usize| row.try_get::<f64, _>(column).map(|v| v as f32);
     Ok(Face {

@@ -15,7 +15,7 @@ use super::collections::count_collections;
 use super::connections::Transaction;
 use super::faces::insert_faces_of;
 use super::rows::{
-    COLLECTION_COLUMNS, FACE_COLUMNS, collection_of, decode_error, face_of, placeholders, tag_of, user_name, vector_of,
+    COLLECTION_COLUMNS, FACE_COLUMNS, face_of, owned_collection_of, placeholders, tag_of, user_name, vector_of,
 };
 use super::tags::put_tags;
 use super::users::{count_users, refresh};
@@ -47,10 +47,7 @@ impl Snapshot {
     pub async fn collections(&mut self) -> Result<Vec<Collection>, Fault> {
         let statement = format!("SELECT {COLLECTION_COLUMNS}, account FROM collections ORDER BY account, name");
         sqlx::query(AssertSqlSafe(statement))
-            .try_map(|row: AnyRow| {
-                let account: AccountId = row.try_get::<String, _>(7)?.parse().map_err(decode_error)?;
-                collection_of(&account, &row)
-            })
+            .try_map(|row| owned_collection_of(&row))
             .fetch_all(&mut *self.transaction)
             .await
             .map_err(Fault::internal("reading every collection"))

@@ -93,9 +93,9 @@ impl Packs {
         std::iter::once(&self.ours.pack).chain(self.others.iter().map(|other| &other.pack))
     }
 
-    /// Whether one of them makes vectors of this version.
-    pub fn makes(&self, version: &ModelVersion) -> bool {
-        self.all().any(|pack| pack.face_model_version == *version)
+    /// The one that makes vectors of this version, whether it runs or not.
+    pub fn making(&self, version: &ModelVersion) -> Option<&Pack> {
+        self.all().find(|pack| pack.face_model_version == *version)
     }
 
     /// What makes vectors of this version. It is started if it does not run yet, and then runs until the server stops.
