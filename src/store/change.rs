@@ -22,8 +22,11 @@ const GIVEN_UP: [&str; 3] = ["40001", "40P01", "517"];
 const PASSING: [&str; 9] = ["5", "53300", "55P03", "57014", "57P01", "57P02", "57P03", "08006", "25P03"];
 /// How often a change is tried that the database gives up.
 const ATTEMPTS: u32 = 12;
-/// The unit of the pause before the next try, which is taken at random and grows.
+/// The pause before the second try is at most so long. It is taken at random, and each may be twice as long as the one before: changes
+/// that met once are soon further apart than they take, on a busy machine too.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The most that a pause may be.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Store {
     /// The right to write, for which everybody waits as long as for a connection.
@@ -99,7 +102,7 @@ where
             match change(with.clone()).await {
                 Err(fault) if attempt < ATTEMPTS && was_given_up(&fault) => {
                     tracing::debug!(context, attempt, "the database gave a change up for the sake of another: again");
-                    tokio::time::sleep(PAUSE * fastrand::u32(1..=attempt)).await;
+                    tokio::time::sleep(pause_after(attempt)).await;
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -107,6 +110,11 @@ where
         }
     };
     task::to_the_end(context, trying).await
+}
+
+/// A random pause after a try, the first being 1.
+fn pause_after(attempt: u32) -> Duration {
+    LONGEST_PAUSE.min(PAUSE * 2_u32.saturating_pow(attempt - 1)).mul_f64(fastrand::f64())
 }
 
 /// Whether the database says that the same change may succeed a moment later.

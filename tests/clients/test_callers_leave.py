@@ -142,8 +142,9 @@ def test_galleries_keep_within_the_memory_that_they_may_take(tmp_path):
         some = {name: fill(server, None, name, count) for name, count in faces.items()}
     with pytest.raises(AssertionError, match="leaves nothing for the vectors") as refused:
         Server(tmp_path, args=[*few, "--max-memory", "1000000"])
-    # What all else takes, and room for two of them: a face takes some 700 bytes.
-    memory = sum(int(number) for number in re.findall(r"(\d+) MiB", str(refused.value))) + 35
+    # What all else takes, and room for two of them and a half: a face takes some 660 bytes. What the server has differs by some MiB from
+    # start to start.
+    memory = sum(int(number) for number in re.findall(r"(\d+) MiB", str(refused.value))) + 32
     with Server(tmp_path, args=[*few, "--max-memory", str(memory << 20)]) as server:
         for name in ("first", "second", "first", "third"):
             assert code_of(server.client.search_faces, CollectionId=name, FaceId=some[name]) is None
