@@ -1,7 +1,7 @@
 //! What every change is made of: a task that ends whatever becomes of the client, the queue of SQLite's writers, a transaction that
 //! takes the collection's next revision, and its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -20,8 +20,8 @@ const GIVEN_UP: [&str; 3] = ["40001", "40P01", "517"];
 /// Postgres: too_many_connections, lock_not_available, query_canceled (by its timeout), admin_shutdown, crash_shutdown,
 /// cannot_connect_now, connection_failure, idle_in_transaction_session_timeout. SQLite: SQLITE_BUSY, which comes after the wait for the file.
 const PASSING: [&str; 9] = ["5", "53300", "55P03", "57014", "57P01", "57P02", "57P03", "08006", "25P03"];
-/// How often a change is tried that the database gives up.
-const ATTEMPTS: u32 = 12;
+/// For how long a change is tried that the database gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause before the second try is at most so long. It is taken at random, and each may be twice as long as the one before: changes
 /// that met once are soon further apart than they take, on a busy machine too.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -97,10 +97,11 @@ where
     F: Future<Output = Result<T, Fault>> + Send,
 {
     let trying = async move {
+        let begin = Instant::now();
         let mut attempt = 1;
         loop {
             match change(with.clone()).await {
-                Err(fault) if attempt < ATTEMPTS && was_given_up(&fault) => {
+                Err(fault) if begin.elapsed() < PATIENCE && was_given_up(&fault) => {
                     tracing::debug!(context, attempt, "the database gave a change up for the sake of another: again");
                     tokio::time::sleep(pause_after(attempt)).await;
                     attempt += 1;
