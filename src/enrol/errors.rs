@@ -24,7 +24,7 @@ pub enum EnrolError {
         /// Why.
         reason: String,
     },
-    /// The report is another enrolment's, or no report at all.
+    /// The report is another run's, or no report at all.
     #[error("the report {place} {reason}")]
     Report {
         /// Its name.

@@ -6,7 +6,9 @@
 #[cfg_attr(not(feature = "s3"), path = "no_bucket.rs")]
 mod bucket;
 mod errors;
+mod failure;
 mod folder;
+mod journal;
 mod manifest;
 mod names;
 mod people;
@@ -18,6 +20,7 @@ mod report;
 mod run;
 mod source;
 mod summary;
+mod walk;
 
 pub use errors::EnrolError;
 pub use names::Naming;

@@ -45,29 +45,30 @@ impl<'a> People<'a> {
     pub async fn associate(&self, user: &UserId, face: &str) -> Result<Vec<Value>, CallError> {
         let person = task::lock(&self.known).entry(user.clone()).or_default().clone();
         let _turn = person.turn.lock().await;
-        person.made.get_or_try_init(|| self.make(user)).await?;
+        person.made.get_or_try_init(|| make_user(self.client, self.collection, user.as_str())).await?;
         let request = AssociateFaces {
             collection_id: self.collection.as_str(),
             user_id: user.as_str(),
-            face_ids: [face],
+            face_ids: &[face],
             user_match_threshold: self.threshold,
             client_request_token: &Uuid::new_v4().to_string(),
         };
         let reply: Associated = self.client.call(Operation::AssociateFaces, &request).await?;
         Ok(reply.unsuccessful_face_associations)
     }
+}
 
-    async fn make(&self, user: &UserId) -> Result<(), CallError> {
-        let request = CreateUser {
-            collection_id: self.collection.as_str(),
-            user_id: user.as_str(),
-            client_request_token: &Uuid::new_v4().to_string(),
-        };
-        match self.client.call::<Done>(Operation::CreateUser, &request).await {
-            Ok(Done {}) => Ok(()),
-            // Of an earlier enrolment, or of another that runs beside this one.
-            Err(error) if error.code() == Some("ConflictException") => Ok(()),
-            Err(error) => Err(error),
-        }
+/// Makes a user, unless it is there.
+pub async fn make_user(client: &Client, collection: &CollectionId, user: &str) -> Result<(), CallError> {
+    let request = CreateUser {
+        collection_id: collection.as_str(),
+        user_id: user,
+        client_request_token: &Uuid::new_v4().to_string(),
+    };
+    match client.call::<Done>(Operation::CreateUser, &request).await {
+        Ok(Done {}) => Ok(()),
+        // Of an earlier run, or of another that runs beside this one.
+        Err(error) if error.code() == Some("ConflictException") => Ok(()),
+        Err(error) => Err(error),
     }
 }

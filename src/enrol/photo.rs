@@ -1,8 +1,11 @@
 //! A photo that is to be enrolled.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::domain::limits::MAX_IMAGE_BYTES;
 use crate::domain::{ExternalImageId, S3Object, UserId};
+
+use super::failure::Failure;
 
 /// A photo, and as what it is to be enrolled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,4 +32,14 @@ pub enum Place {
         /// What S3 says of its content, if it was asked.
         tag: Option<String>,
     },
+}
+
+/// The bytes of a photo's file, as many as a request takes.
+pub fn bytes_of(path: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: std::io::Error| Failure::unreadable(error.to_string());
+    let length = path.metadata().map_err(unreadable)?.len();
+    if length > MAX_IMAGE_BYTES as u64 {
+        return Err(Failure::too_large(length));
+    }
+    std::fs::read(path).map_err(unreadable)
 }

@@ -1,4 +1,4 @@
-//! How far an enrolment is: a bar where standard error is a terminal, else a line now and then.
+//! How far it is: a bar where standard error is a terminal, else a line now and then.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// How far it is.
 pub struct Progress {
+    noun: String,
     bar: ProgressBar,
     ticks: Interval,
 }
 
 impl Progress {
-    /// Of so many photos.
-    pub fn new(photos: usize) -> Self {
-        const TEMPLATE: &str = "{wide_bar} {human_pos}/{human_len} photos, {per_sec}, {eta} to go{msg}";
-        let bar = ProgressBar::with_draw_target(Some(photos as u64), ProgressDrawTarget::stderr());
-        bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("the template is well formed"));
-        Self { bar, ticks: interval_at(Instant::now() + TOLD_EVERY, TOLD_EVERY) }
+    /// Of so many things, which are called this.
+    pub fn new(things: usize, noun: &str) -> Self {
+        let template = format!("{{wide_bar}} {{human_pos}}/{{human_len}} {noun}, {{per_sec}}, {{eta}} to go{{msg}}");
+        let bar = ProgressBar::with_draw_target(Some(things as u64), ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template(&template).expect("the template is well formed"));
+        Self { noun: noun.to_owned(), bar, ticks: interval_at(Instant::now() + TOLD_EVERY, TOLD_EVERY) }
     }
 
     /// One more is done; so many have failed by now.
@@ -35,10 +36,10 @@ impl Progress {
     pub async fn tell(&mut self) {
         self.ticks.tick().await;
         if self.bar.is_hidden() {
-            let bar = &self.bar;
+            let Self { noun, bar, .. } = self;
             let (done, all) = (HumanCount(bar.position()), HumanCount(bar.length().unwrap_or_default()));
             let to_go = HumanDuration(bar.eta());
-            eprintln!("rekollect: {done} of {all} photos{}, {:.1}/s, {to_go} to go", bar.message(), bar.per_sec());
+            eprintln!("rekollect: {done} of {all} {noun}{}, {:.1}/s, {to_go} to go", bar.message(), bar.per_sec());
         }
     }
 

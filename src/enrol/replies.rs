@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{CollectionId, S3Object};
+use crate::domain::CollectionId;
+
+use super::photo::Place;
 
 /// Names a collection: the request of CreateCollection and DescribeCollection.
 #[derive(Serialize)]
@@ -57,19 +59,25 @@ pub enum Image<'a> {
     },
 }
 
-impl<'a> From<&'a S3Object> for Image<'a> {
-    fn from(object: &'a S3Object) -> Self {
-        Self::S3Object { bucket: object.bucket.as_str(), name: object.key.as_str() }
+impl<'a> Image<'a> {
+    /// Of a photo; `bytes` in base64 where it is a file.
+    pub fn of(place: &'a Place, bytes: Option<&'a str>) -> Self {
+        match place {
+            Place::Object { object, .. } => {
+                Self::S3Object { bucket: object.bucket.as_str(), name: object.key.as_str() }
+            }
+            Place::File(_) => Self::Bytes(bytes.unwrap_or_default()),
+        }
     }
 }
 
-/// The reply of IndexFaces.
+/// The reply of IndexFaces, with as much of a face as is needed.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Indexed {
+pub struct Indexed<F> {
     /// Faces that were stored.
-    #[serde(default)]
-    pub face_records: Vec<FaceRecord>,
+    #[serde(default = "Vec::new")]
+    pub face_records: Vec<FaceRecord<F>>,
     /// Faces that were left out.
     #[serde(default)]
     pub unindexed_faces: Vec<UnindexedFace>,
@@ -78,9 +86,9 @@ pub struct Indexed {
 /// A face that was stored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct FaceRecord {
+pub struct FaceRecord<F> {
     /// The face.
-    pub face: Face,
+    pub face: F,
 }
 
 /// A face that was stored.
@@ -107,6 +115,17 @@ impl BoundingBox {
     /// How much of the photo it covers.
     pub fn area(&self) -> f32 {
         self.width * self.height
+    }
+
+    /// What both cover, as a share of what either does: intersection over union, from 0 to 1.
+    pub fn overlap(&self, other: &Self) -> f32 {
+        let common = |start: f32, length: f32, other_start: f32, other_length: f32| {
+            ((start + length).min(other_start + other_length) - start.max(other_start)).max(0.0)
+        };
+        let both = common(self.left, self.width, other.left, other.width)
+            * common(self.top, self.height, other.top, other.height);
+        let either = self.area() + other.area() - both;
+        if either > 0.0 { both / either } else { 0.0 }
     }
 }
 
@@ -152,7 +171,7 @@ pub struct AssociateFaces<'a> {
     /// With whom.
     pub user_id: &'a str,
     /// Which.
-    pub face_ids: [&'a str; 1],
+    pub face_ids: &'a [&'a str],
     /// How alike they have to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_match_threshold: Option<f32>,

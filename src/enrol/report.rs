@@ -1,19 +1,15 @@
 //! The report: what became of each photo, a line each, and with that what need not be done again.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::Refused;
-use crate::domain::Operation;
-use crate::domain::limits::{MAX_IMAGE_BYTES, MAX_OBJECT_BYTES};
-
 use super::errors::EnrolError;
+use super::failure::Failure;
+use super::journal::Journal;
 use super::photo::Photo;
 use super::replies::{BoundingBox, Face};
 
@@ -36,10 +32,10 @@ pub struct Terms {
 /// Of the report's grammar.
 pub const VERSION: u32 = 1;
 
-#[derive(Deserialize, Serialize)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct FirstLine<T> {
-    enrolment: T,
+struct FirstLine {
+    enrolment: Terms,
 }
 
 /// A further line: what became of a photo.
@@ -107,40 +103,6 @@ pub struct LeftOut {
     pub bounding_box: BoundingBox,
 }
 
-/// Why a photo failed.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Failure {
-    /// The endpoint's code, or `Unreadable` or `TooLarge` for a file that was never sent.
-    pub code: String,
-    /// What is wrong, in the same words.
-    pub message: String,
-    /// The call that failed, if one was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation: Option<&'static str>,
-}
-
-impl Failure {
-    /// Of a file that cannot be read; why.
-    pub fn unreadable(message: String) -> Self {
-        Self { code: "Unreadable".to_owned(), message, operation: None }
-    }
-
-    /// Of a file of so many bytes.
-    pub fn too_large(bytes: u64) -> Self {
-        let message = format!(
-            "the file has {bytes} bytes, and a request takes a photo of {MAX_IMAGE_BYTES} at most: make it smaller, or put it in S3, \
-             from where {MAX_OBJECT_BYTES} are read"
-        );
-        Self { code: "TooLarge".to_owned(), message, operation: None }
-    }
-
-    /// Of a call that was refused.
-    pub fn refused(operation: Operation, refused: Refused) -> Self {
-        Self { code: refused.code, message: refused.message, operation: Some(operation.name()) }
-    }
-}
-
 /// What a line says that a later enrolment needs.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -165,6 +127,14 @@ enum Status {
 pub struct DoneBefore(HashMap<(String, Option<String>, Option<String>), Option<String>>);
 
 impl DoneBefore {
+    fn read(&mut self, line: &[u8]) -> Result<(), serde_json::Error> {
+        let recorded: Recorded = serde_json::from_slice(line)?;
+        if recorded.status != Status::Failed {
+            self.0.insert((recorded.photo, recorded.content, recorded.external_image_id), recorded.user_id);
+        }
+        Ok(())
+    }
+
     /// Whether a photo with this content need not be enrolled again.
     pub fn has(&self, photo: &Photo, content: Option<&str>) -> bool {
         let id = photo.external_image_id.as_ref().map(ToString::to_string);
@@ -177,43 +147,24 @@ impl DoneBefore {
 /// The report's file, held by this enrolment alone.
 #[derive(Debug)]
 pub struct Report {
-    path: PathBuf,
-    file: File,
-    is_new: bool,
+    terms: FirstLine,
+    journal: Journal,
     done: Arc<DoneBefore>,
 }
 
 impl Report {
     /// Opens a report, or makes one, and reads what is done. Fails if another enrolment holds it, or if it is something else.
-    pub fn open(path: &Path, terms: &Terms) -> Result<Self, EnrolError> {
-        let mut options = OpenOptions::new();
-        // Who is on which photo is nobody else's business.
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(fail(path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(refused(
-                    path,
-                    "is another enrolment's that runs now: wait for it, or name another one with --report",
-                ));
-            }
-            Err(std::fs::TryLockError::Error(error)) => return Err(fail(path)(error)),
-        }
-        let (done, length) = read(&file, path, terms)?;
-        // A line that was cut off says nothing, and would spoil the next one.
-        file.set_len(length).map_err(fail(path))?;
-        (&file).seek(SeekFrom::End(0)).map_err(fail(path))?;
-        Ok(Self { path: path.to_owned(), file, is_new: length == 0, done: Arc::new(done) })
+    pub fn open(path: &Path, terms: Terms) -> Result<Self, EnrolError> {
+        let (terms, mut done) = (FirstLine { enrolment: terms }, DoneBefore::default());
+        let journal = Journal::open(path, &terms, |line| done.read(line))?;
+        Ok(Self { terms, journal, done: Arc::new(done) })
     }
 
     /// Reads what is done, and changes nothing: for an enrolment that only says what it would do.
-    pub fn peek(path: &Path, terms: &Terms) -> Result<Arc<DoneBefore>, EnrolError> {
-        match File::open(path) {
-            Ok(file) => read(&file, path, terms).map(|(done, _)| Arc::new(done)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Arc::default()),
-            Err(error) => Err(fail(path)(error)),
-        }
+    pub fn peek(path: &Path, terms: Terms) -> Result<Arc<DoneBefore>, EnrolError> {
+        let mut done = DoneBefore::default();
+        Journal::peek(path, &FirstLine { enrolment: terms }, |line| done.read(line))?;
+        Ok(Arc::new(done))
     }
 
     /// What is done.
@@ -222,86 +173,18 @@ impl Report {
     }
 
     /// Writes the first line, if there is none.
-    pub fn begin(&mut self, terms: &Terms) -> Result<(), EnrolError> {
-        if std::mem::take(&mut self.is_new) { self.write(&FirstLine { enrolment: terms }) } else { Ok(()) }
+    pub fn begin(&mut self) -> Result<(), EnrolError> {
+        self.journal.begin(&self.terms)
     }
 
     /// Notes what became of a photo. A kill from now on does not undo it.
     pub fn note(&mut self, entry: &Entry<'_>) -> Result<(), EnrolError> {
-        self.write(entry)
+        self.journal.note(entry)
     }
 
     /// Sees to it that a loss of power does not undo it either.
     pub fn finish(self) -> Result<(), EnrolError> {
-        self.file.sync_all().map_err(fail(&self.path))
-    }
-
-    fn write(&mut self, line: &impl Serialize) -> Result<(), EnrolError> {
-        let mut line = serde_json::to_vec(line).expect("a line is made of what JSON can say");
-        line.push(b'\n');
-        self.file.write_all(&line).map_err(fail(&self.path))
-    }
-}
-
-fn fail(path: &Path) -> impl FnOnce(std::io::Error) -> EnrolError {
-    move |source| EnrolError::File { place: path.display().to_string(), source }
-}
-
-fn refused(path: &Path, reason: impl Into<String>) -> EnrolError {
-    EnrolError::Report { place: path.display().to_string(), reason: reason.into() }
-}
-
-/// What a report says is done, and how many bytes of it are whole lines.
-fn read(file: &File, path: &Path, terms: &Terms) -> Result<(DoneBefore, u64), EnrolError> {
-    let mut input = BufReader::with_capacity(1 << 16, file);
-    let (mut done, mut length, mut line) = (DoneBefore::default(), 0, Vec::new());
-    for number in 1.. {
-        line.clear();
-        input.read_until(b'\n', &mut line).map_err(fail(path))?;
-        let is_whole = line.last() == Some(&b'\n');
-        if !is_whole && number > 1 {
-            break;
-        }
-        if number == 1 {
-            if line.is_empty() {
-                break;
-            }
-            check_first_line(&line, is_whole, path, terms)?;
-            if !is_whole {
-                break;
-            }
-        } else {
-            let recorded: Recorded = serde_json::from_slice(&line).map_err(|error| {
-                refused(path, format!("is damaged in line {number} ({error}): name another one with --report"))
-            })?;
-            if recorded.status != Status::Failed {
-                let identity = (recorded.photo, recorded.content, recorded.external_image_id);
-                done.0.insert(identity, recorded.user_id);
-            }
-        }
-        length += line.len() as u64;
-    }
-    Ok((done, length))
-}
-
-fn check_first_line(line: &[u8], is_whole: bool, path: &Path, terms: &Terms) -> Result<(), EnrolError> {
-    let own = serde_json::to_vec(&FirstLine { enrolment: terms }).expect("terms are made of what JSON can say");
-    let first: Option<FirstLine<Terms>> = serde_json::from_slice(line).ok();
-    match first {
-        Some(first) if first.enrolment == *terms => Ok(()),
-        None if !is_whole && own.starts_with(line) => Ok(()),
-        None => Err(refused(path, "is no report of an enrolment, and stays as it is: name another one with --report")),
-        Some(FirstLine { enrolment: other }) => {
-            let json = |terms| serde_json::to_string(terms).expect("terms are made of what JSON can say");
-            Err(refused(
-                path,
-                format!(
-                    "belongs to another enrolment, {}, and this one is {}: name another one with --report",
-                    json(&other),
-                    json(terms)
-                ),
-            ))
-        }
+        self.journal.finish()
     }
 }
 
@@ -339,8 +222,8 @@ mod tests {
 
     /// A report with a photo of each kind.
     fn filled(path: &Path) -> Vec<u8> {
-        let mut report = Report::open(path, &terms()).unwrap();
-        report.begin(&terms()).unwrap();
+        let mut report = Report::open(path, terms()).unwrap();
+        report.begin().unwrap();
         note(&mut report, "a.jpg", Some("anna"), indexed());
         let left_out = LeftOut { reasons: vec!["LOW_SHARPNESS".to_owned()], bounding_box: BoundingBox::default() };
         note(&mut report, "b.jpg", None, Outcome::Unindexed { unindexed_faces: vec![left_out] });
@@ -355,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
         filled(&path);
-        let done = Report::open(&path, &terms()).unwrap().done();
+        let done = Report::open(&path, terms()).unwrap().done();
         let has = |name, user, content| done.has(&photo(name, user), Some(content));
         assert!(has("a.jpg", Some("anna"), "1") && has("a.jpg", None, "1") && has("b.jpg", None, "1"));
         // Another content, another user, and what failed are to be done.
@@ -374,13 +257,13 @@ mod tests {
             whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1).collect();
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            let mut report = Report::open(&path, &terms()).unwrap();
-            report.begin(&terms()).unwrap();
+            let mut report = Report::open(&path, terms()).unwrap();
+            report.begin().unwrap();
             let lines = ends.iter().filter(|end| **end <= length).count();
             assert_eq!(report.done().0.len(), lines.saturating_sub(1).min(2), "{length}");
             note(&mut report, "z.jpg", None, indexed());
             drop(report);
-            let done = Report::peek(&path, &terms()).unwrap();
+            let done = Report::peek(&path, terms()).unwrap();
             assert!(done.has(&photo("z.jpg", None), Some("1")), "{length}");
         }
     }
@@ -395,18 +278,18 @@ mod tests {
             Terms { endpoint: "http://b:1/".to_owned(), ..terms() },
             Terms { max_faces: None, ..terms() },
         ] {
-            let error = Report::open(&path, &other).unwrap_err().to_string();
-            assert!(error.contains("another enrolment"), "{error}");
+            let error = Report::open(&path, other).unwrap_err().to_string();
+            assert!(error.contains("another run"), "{error}");
         }
         for foreign in ["{\"path\":\"a.jpg\"}\n", "path,UserId\n", "x", "\n"] {
             fs::write(&path, foreign).unwrap();
-            let error = Report::open(&path, &terms()).unwrap_err().to_string();
+            let error = Report::open(&path, terms()).unwrap_err().to_string();
             assert!(error.contains("is no report"), "{foreign}: {error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
         }
         let damaged = String::from_utf8(whole).unwrap().replacen("\"Status\":\"unindexed\"", "\"Status\":\"x\"", 1);
         fs::write(&path, &damaged).unwrap();
-        assert!(Report::open(&path, &terms()).unwrap_err().to_string().contains("damaged in line 3"));
+        assert!(Report::open(&path, terms()).unwrap_err().to_string().contains("damaged in line 3"));
         assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
     }
 
@@ -414,9 +297,9 @@ mod tests {
     fn two_enrolments_do_not_share_a_report() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
-        let first = Report::open(&path, &terms()).unwrap();
-        assert!(Report::open(&path, &terms()).unwrap_err().to_string().contains("runs now"));
+        let first = Report::open(&path, terms()).unwrap();
+        assert!(Report::open(&path, terms()).unwrap_err().to_string().contains("goes on now"));
         drop(first);
-        assert!(Report::open(&path, &terms()).is_ok());
+        assert!(Report::open(&path, terms()).is_ok());
     }
 }

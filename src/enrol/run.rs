@@ -1,27 +1,22 @@
 //! An enrolment.
 
-use std::cell::Cell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::client::{CallError, Client};
-use crate::domain::limits::MAX_IMAGE_BYTES;
 use crate::domain::{CollectionId, ImageDigest, Operation, QualityFilter};
 use crate::task;
 
 use super::errors::EnrolError;
+use super::failure::{Failure, of_this_photo};
 use super::people::{People, Users};
-use super::photo::{Photo, Place};
+use super::photo::{Photo, Place, bytes_of};
 use super::plan::Plan;
-use super::progress::Progress;
-use super::replies::{Done, Image, IndexFaces, Indexed, OfCollection};
-use super::report::{DoneBefore, Entry, Failure, LeftOut, Outcome, Report, Terms, VERSION};
+use super::replies::{Done, Face, Image, IndexFaces, Indexed, OfCollection};
+use super::report::{DoneBefore, Entry, LeftOut, Outcome, Report, Terms, VERSION};
 use super::summary::Summary;
+use super::walk::{Walked, side_by_side};
 
 /// How photos are enrolled.
 #[derive(Clone, Debug)]
@@ -72,56 +67,32 @@ impl Enrolment {
 
     /// Enrols the photos. SIGINT and SIGTERM let the photos in progress finish, and hand out no further ones. A second one stops at once.
     pub async fn run(self) -> Result<Summary, EnrolError> {
-        let mut signals = Signals::new().map_err(|source| EnrolError::File { place: "signals".to_owned(), source })?;
-        let terms = self.terms();
-        let mut report = Report::open(&self.settings.report, &terms)?;
+        let mut report = Report::open(&self.settings.report, self.terms())?;
         self.prepare_collection().await?;
-        report.begin(&terms)?;
+        report.begin()?;
 
         let people = self.settings.users.map(|users| People::new(&self.client, &self.settings.collection, users));
-        let (stop, done) = (Cell::new(false), report.done());
+        let done = report.done();
         let mut summary = Summary::new(self.plan.photos.len(), &self.settings.report);
-        let mut progress = Progress::new(self.plan.photos.len());
-        let handed_out = stream::iter(&self.plan.photos).take_while(|_| std::future::ready(!stop.get()));
-        let enrolling = handed_out.map(|photo| self.enrol(photo, people.as_ref(), done.clone()));
-        let mut outcomes = pin!(enrolling.buffer_unordered(self.settings.parallel));
-        let mut failure = None;
-        loop {
-            tokio::select! {
-                biased;
-                () = signals.next() => {
-                    summary.interrupted = true;
-                    if stop.replace(true) {
-                        break;
-                    }
-                    progress.say("stopping when the photos in progress are done; once more stops at once");
+        let enrol = |photo| self.enrol(photo, people.as_ref(), done.clone());
+        let walked = side_by_side(&self.plan.photos, "photos", self.settings.parallel, enrol, |entry| {
+            match entry {
+                None => summary.done_before += 1,
+                Some(entry) => {
+                    report.note(&entry)?;
+                    summary.count(&entry.outcome);
                 }
-                () = progress.tell() => {}
-                outcome = outcomes.next() => match outcome {
-                    None => break,
-                    Some(Ok(None)) => {
-                        summary.done_before += 1;
-                        progress.advance(summary.failed);
-                    }
-                    Some(Ok(Some(entry))) => {
-                        report.note(&entry)?;
-                        summary.count(&entry.outcome);
-                        progress.advance(summary.failed);
-                    }
-                    Some(Err(error)) => {
-                        stop.set(true);
-                        failure.get_or_insert(error);
-                    }
-                },
             }
-        }
-        progress.end();
+            Ok(summary.failed)
+        });
+        let Walked { interrupted, failure } = walked.await?;
         report.finish()?;
+        summary.interrupted = interrupted;
         summary.repeats = self.client.repeats();
         match failure {
             None => Ok(summary),
             Some(error) => {
-                progress.say(&summary.to_string());
+                eprintln!("rekollect: {summary}");
                 Err(error.into())
             }
         }
@@ -130,7 +101,7 @@ impl Enrolment {
     /// Writes what [`run`](Self::run) would do. Calls nothing that changes anything.
     pub async fn rehearse(self, out: &mut impl Write) -> Result<Summary, EnrolError> {
         let fail = |source| EnrolError::File { place: "standard output".to_owned(), source };
-        let done = Report::peek(&self.settings.report, &self.terms())?;
+        let done = Report::peek(&self.settings.report, self.terms())?;
         let mut summary = Summary::new(self.plan.photos.len(), &self.settings.report);
         if !self.has_collection().await? {
             if !self.settings.create_collection {
@@ -227,18 +198,14 @@ impl Enrolment {
         bytes: Option<&str>,
         people: Option<&People<'_>>,
     ) -> Result<Outcome, CallError> {
-        let image = match (&photo.place, bytes) {
-            (Place::Object { object, .. }, _) => Image::from(object),
-            (Place::File(_), bytes) => Image::Bytes(bytes.unwrap_or_default()),
-        };
         let request = IndexFaces {
             collection_id: self.settings.collection.as_str(),
-            image,
+            image: Image::of(&photo.place, bytes),
             external_image_id: photo.external_image_id.as_ref().map(|id| id.as_str()),
             max_faces: self.settings.max_faces,
             quality_filter: self.quality_filter(),
         };
-        let reply: Indexed = self.client.call(Operation::IndexFaces, &request).await?;
+        let reply: Indexed<Face> = self.client.call(Operation::IndexFaces, &request).await?;
         let left_out = reply.unindexed_faces.into_iter();
         let unindexed_faces = left_out
             .map(|face| LeftOut { reasons: face.reasons, bounding_box: face.face_detail.bounding_box })
@@ -251,25 +218,6 @@ impl Enrolment {
             _ => Vec::new(),
         };
         Ok(Outcome::Indexed { faces, unindexed_faces, unsuccessful_face_associations })
-    }
-}
-
-/// A failure of this photo alone. An error is one that the next photo would meet as well: nobody answers, the key is refused, the
-/// collection is gone or full.
-fn of_this_photo(error: CallError) -> Result<Failure, CallError> {
-    const OF_THE_COLLECTION: [&str; 3] =
-        ["LimitExceededException", "ResourceNotFoundException", "ServiceQuotaExceededException"];
-    match error {
-        CallError::Refused { operation, refused } => {
-            let is_of_collection =
-                operation == Operation::IndexFaces && OF_THE_COLLECTION.contains(&refused.code.as_str());
-            if refused.is_of_every_call() || is_of_collection {
-                Err(CallError::Refused { operation, refused })
-            } else {
-                Ok(Failure::refused(operation, refused))
-            }
-        }
-        error => Err(error),
     }
 }
 
@@ -287,39 +235,13 @@ async fn look(photo: &Photo, done: Arc<DoneBefore>) -> Work {
 }
 
 fn read(path: &Path, photo: &Photo, done: &DoneBefore) -> Work {
-    let bytes = match path.metadata() {
-        Ok(metadata) if metadata.len() > MAX_IMAGE_BYTES as u64 => {
-            return Work::Unfit(Failure::too_large(metadata.len()));
-        }
-        Ok(_) => std::fs::read(path),
-        Err(error) => Err(error),
-    };
-    let bytes = match bytes {
+    let bytes = match bytes_of(path) {
         Ok(bytes) => bytes,
-        Err(error) => return Work::Unfit(Failure::unreadable(error.to_string())),
+        Err(failure) => return Work::Unfit(failure),
     };
     let content = Some(ImageDigest::of(&bytes).image_id().to_string());
     if done.has(photo, content.as_deref()) {
         return Work::None;
     }
     Work::Index { content, bytes: Some(base64_simd::STANDARD.encode_to_string(&bytes)) }
-}
-
-/// Whoever wants the program to stop.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

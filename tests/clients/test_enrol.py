@@ -321,7 +321,7 @@ def test_faces_that_are_left_out_are_told_with_their_reasons(enrol, server, name
     assert reasons and all(reason == ["EXCEEDS_MAX_FACES"] for reason in reasons)
     # Other terms are another enrolment's, and its report is left alone.
     told = enrol(server, folder, name, "--report", "two.jsonl", code=1).stderr
-    assert "belongs to another enrolment" in told and len(lines(tmp_path / "two.jsonl")) == 1
+    assert "belongs to another run" in told and len(lines(tmp_path / "two.jsonl")) == 1
 
 
 # Endpoints and keys.
@@ -496,7 +496,7 @@ def test_two_at_the_same_time(enrol, server, many, name, tmp_path):
     wait_for_lines(first, tmp_path / "report.jsonl", 0)
     # The same report is refused; another one is the same photos once more, and doubles nothing.
     told = enrol(server, folder, name, "--report", tmp_path / "report.jsonl", code=1).stderr
-    assert "is another enrolment's that runs now" in told
+    assert "is held by another run that goes on now" in told
     enrol(server, folder, name, "--report", tmp_path / "second.jsonl")
     assert first.wait(timeout=60) == 0, first.stderr.read()
     assert faces(server, name) == expected(photos)
