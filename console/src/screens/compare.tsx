@@ -1,23 +1,21 @@
 // Whether a face of one photo is in another.
 
-import type { BoundingBox } from "@aws-sdk/client-rekognition";
+import type { BoundingBox, QualityFilter } from "@aws-sdk/client-rekognition";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../api";
 import { count, percent } from "../format";
 import type { Reply } from "../operations";
-import { Bar, Busy, Empty, ErrorNote, Heading, Live, Select, Threshold, useTask } from "../ui/basics";
+import { Bar, Busy, Empty, ErrorNote, Heading, Live, Quality, Threshold, useTask } from "../ui/basics";
 import { DropZone } from "../ui/dropzone";
 import { Crop, Photo, type Mark } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
-
-type Filter = "NONE" | "AUTO" | "LOW" | "MEDIUM" | "HIGH";
 
 export default function Compare() {
   const [source, setSource] = useState<File>();
   const [target, setTarget] = useState<File>();
   const [threshold, setThreshold] = useState(80);
-  const [filter, setFilter] = useState<Filter>("NONE");
+  const [filter, setFilter] = useState<QualityFilter>("NONE");
   const task = useTask<Reply<"CompareFaces">>();
   const request = source &&
     target && { SourceImage: { Bytes: source }, TargetImage: { Bytes: target }, SimilarityThreshold: threshold, QualityFilter: filter };
@@ -49,18 +47,7 @@ export default function Compare() {
       </div>
       <div class="card pad options row" role="group" aria-label="Options">
         <Threshold label="Least similarity" value={threshold} onValue={setThreshold} />
-        <Select
-          label="Quality filter"
-          value={filter}
-          onValue={setFilter}
-          options={[
-            ["NONE", "None"],
-            ["AUTO", "Auto"],
-            ["LOW", "Low"],
-            ["MEDIUM", "Medium"],
-            ["HIGH", "High"],
-          ]}
-        />
+        <Quality value={filter} onValue={setFilter} />
       </div>
       {task.error && <ErrorNote error={task.error} again={run} />}
       <Pair

@@ -1,6 +1,6 @@
 // Who is in this picture: every face of a photo, and whom of a collection each resembles.
 
-import type { BoundingBox } from "@aws-sdk/client-rekognition";
+import type { BoundingBox, QualityFilter } from "@aws-sdk/client-rekognition";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../api";
 import type { SearchedFace } from "../extensions";
@@ -8,19 +8,17 @@ import { count, percent, short, words } from "../format";
 import type { Reply, Request } from "../operations";
 import { to } from "../router";
 import { photoOf } from "../seen";
-import { Bar, Busy, Empty, ErrorNote, Field, Heading, Live, Select, Threshold, useTask, wholeNumber } from "../ui/basics";
+import { Bar, Busy, Empty, ErrorNote, Field, Heading, Live, Quality, Threshold, useTask, wholeNumber } from "../ui/basics";
 import { DropZone } from "../ui/dropzone";
 import { Missing, useOwn } from "../ui/own";
 import { Crop, FaceOf, Photo, type Mark } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
 import type { Section } from "./section";
 
-type Filter = "NONE" | "AUTO" | "LOW" | "MEDIUM" | "HIGH";
-
 interface Options {
   threshold: number;
   max?: number | undefined;
-  filter: Filter;
+  filter: QualityFilter;
 }
 
 /** Written beside a face that resembles nobody. */
@@ -180,18 +178,7 @@ function OptionsCard({ options: { threshold, max, filter }, set }: { options: Op
         placeholder="no limit"
         onValue={(text) => set({ max: wholeNumber(text) })}
       />
-      <Select<Filter>
-        label="Quality filter"
-        value={filter}
-        onValue={(value) => set({ filter: value })}
-        options={[
-          ["NONE", "None"],
-          ["AUTO", "Auto"],
-          ["LOW", "Low"],
-          ["MEDIUM", "Medium"],
-          ["HIGH", "High"],
-        ]}
-      />
+      <Quality value={filter} onValue={(value) => set({ filter: value })} />
     </div>
   );
 }

@@ -1,25 +1,24 @@
 // Who is it: faces or users of a collection, by a photo, a face or a user.
 
-import type { BoundingBox, Face } from "@aws-sdk/client-rekognition";
+import type { BoundingBox, Face, QualityFilter } from "@aws-sdk/client-rekognition";
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../api";
 import { count, percent, short, words } from "../format";
 import type { Call, Request } from "../operations";
 import { to, type Route } from "../router";
-import { Bar, Busy, Empty, ErrorNote, Field, Heading, Live, Select, Threshold, useTask, wholeNumber } from "../ui/basics";
+import { Bar, Busy, Empty, ErrorNote, Field, Heading, Live, Quality, Select, Threshold, useTask, wholeNumber } from "../ui/basics";
 import { DropZone } from "../ui/dropzone";
 import { FaceOf, Photo, type Mark } from "../ui/photo";
 import { Snippet } from "../ui/snippet";
 import type { Section } from "./section";
 
 type Subject = { kind: "photo"; file: File } | { kind: "face" | "user"; id: string };
-type Filter = "NONE" | "AUTO" | "LOW" | "MEDIUM" | "HIGH";
 
 interface Options {
   among: "faces" | "users";
   threshold: number;
   max?: number;
-  filter: Filter;
+  filter: QualityFilter;
 }
 
 interface Match {
@@ -192,20 +191,7 @@ export default function Search({ collection, route }: Section) {
               placeholder="no limit"
               onValue={(text) => set({ max: wholeNumber(text) })}
             />
-            {by === "photo" && (
-              <Select
-                label="Quality filter"
-                value={options.filter}
-                onValue={(filter) => set({ filter })}
-                options={[
-                  ["NONE", "None"],
-                  ["AUTO", "Auto"],
-                  ["LOW", "Low"],
-                  ["MEDIUM", "Medium"],
-                  ["HIGH", "High"],
-                ]}
-              />
-            )}
+            {by === "photo" && <Quality value={options.filter} onValue={(filter) => set({ filter })} />}
           </div>
           {task.error && <ErrorNote error={task.error} again={again} />}
           {current && task.busy && !found && <Busy>Searching</Busy>}

@@ -1,5 +1,6 @@
 // The small parts that every screen is made of.
 
+import type { QualityFilter } from "@aws-sdk/client-rekognition";
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ServiceError } from "../api";
@@ -143,6 +144,24 @@ export function Select<Value extends string>({ label, value, options, onValue }:
         ))}
       </select>
     </div>
+  );
+}
+
+/** How good a face of a photo has to be to be looked for. Indexing has a choice of its own, in which Auto comes first. */
+export function Quality({ value, onValue }: { value: QualityFilter; onValue: (value: QualityFilter) => void }) {
+  return (
+    <Select
+      label="Quality filter"
+      value={value}
+      onValue={onValue}
+      options={[
+        ["NONE", "None"],
+        ["AUTO", "Auto"],
+        ["LOW", "Low"],
+        ["MEDIUM", "Medium"],
+        ["HIGH", "High"],
+      ]}
+    />
   );
 }
 
