@@ -12,6 +12,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use std::{io, thread};
 
 use futures_util::FutureExt;
@@ -103,6 +104,21 @@ pub fn thread_of(name: String, work: impl FnOnce() + Send + 'static) -> io::Resu
 /// Returns when the server stops.
 pub async fn ending() {
     ENDING.cancelled().await;
+}
+
+/// Does `work` at once, and again so long after each time, until the server stops. What is under way then is dropped.
+pub async fn now_and_then<Work: Future<Output = ()>>(every: Duration, mut work: impl FnMut() -> Work) {
+    loop {
+        let once = async {
+            work().await;
+            tokio::time::sleep(every).await;
+        };
+        tokio::select! {
+            biased;
+            () = ending() => return,
+            () = once => {}
+        }
+    }
 }
 
 /// Tells all work that the server stops, and waits until it has ended.

@@ -8,25 +8,17 @@ use crate::task;
 
 /// Looks through every collection now and then, and at once after a start. Ends when the server stops.
 pub async fn now_and_then(of: Loadable<'_>, every: Duration) {
-    loop {
+    task::now_and_then(every, || async move {
         if let Err(fault) = clean(of).await {
             tracing::warn!(error = %fault, "cannot find which gallery files to clean: again in {every:?}");
         }
-        tokio::select! {
-            biased;
-            () = task::ending() => return,
-            () = tokio::time::sleep(every) => {}
-        }
-    }
+    })
+    .await;
 }
 
 async fn clean(of: Loadable<'_>) -> Result<(), Fault> {
     for collection in of.collections(&[Preload::Every]).await? {
-        match tokio::select! {
-            biased;
-            () = task::ending() => return Ok(()),
-            outcome = of.indexes.clean(&collection) => outcome,
-        } {
+        match of.indexes.clean(&collection).await {
             // Its files have gone with it.
             Ok(()) | Err(Fault::CollectionNotFound(_)) => {}
             Err(fault) => tracing::warn!(

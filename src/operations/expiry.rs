@@ -23,20 +23,12 @@ pub struct Expirable<'a> {
 
 /// Looks through every collection that keeps faces for a time, now and then, and at once after a start. Ends when the server stops.
 pub async fn now_and_then(of: Expirable<'_>, every: Duration) {
-    loop {
-        tokio::select! {
-            biased;
-            () = task::ending() => return,
-            outcome = expire(of) => if let Err(fault) = outcome {
-                tracing::warn!(error = %fault, "cannot find which faces are kept no longer: again in {every:?}");
-            },
+    task::now_and_then(every, || async move {
+        if let Err(fault) = expire(of).await {
+            tracing::warn!(error = %fault, "cannot find which faces are kept no longer: again in {every:?}");
         }
-        tokio::select! {
-            biased;
-            () = task::ending() => return,
-            () = tokio::time::sleep(every) => {}
-        }
-    }
+    })
+    .await;
 }
 
 async fn expire(of: Expirable<'_>) -> Result<(), Fault> {
