@@ -17,6 +17,19 @@ mod heading {
     pub const NAMES: &str = "Names";
 }
 
+/// Examples of a command, after what all of them need, and what else is said below its settings.
+macro_rules! examples {
+    ($title:literal, $rest:literal) => {
+        concat!(
+            $title,
+            ":\n",
+            "  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1\n",
+            "  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any\n",
+            $rest
+        )
+    };
+}
+
 /// Whom a command calls, and with which key.
 #[derive(Clone, Debug, Args)]
 pub struct ClientSettings {
@@ -36,11 +49,7 @@ pub struct ClientSettings {
 
 /// What `rekollect enrol` does.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Examples:
-  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
-  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
-  rekollect enrol people/ --collection people --create-collection --users
+#[command(after_help = examples!("Examples", "  rekollect enrol people/ --collection people --create-collection --users
   rekollect enrol people.csv --collection people --dry-run
 
 If it was stopped, the same command goes on where it ended.
@@ -50,7 +59,7 @@ Exit codes:
   1    nothing was begun, or nothing further could work: the message says why
   2    the command line is wrong
   3    some photos failed: the report says why, and the same command tries them again
-  130  stopped by Ctrl-C or SIGTERM")]
+  130  stopped by Ctrl-C or SIGTERM"))]
 pub struct EnrolSettings {
     /// A folder, with a sub-folder for each person or without; a manifest (.csv, .jsonl) with path, ExternalImageId and UserId; or s3://bucket/prefix.
     pub source: Source,
@@ -97,17 +106,13 @@ pub struct EnrolSettings {
 
 /// What `rekollect identify` does.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Example:
-  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
-  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
-  rekollect identify party.jpg --collection people
+#[command(after_help = examples!("Example", "  rekollect identify party.jpg --collection people
 
 Exit codes:
   0  every photo was looked at
   1  nothing further could work: the message says why
   2  the command line is wrong
-  3  some photos could not be looked at; the messages say why")]
+  3  some photos could not be looked at; the messages say why"))]
 pub struct IdentifySettings {
     /// The photos.
     #[arg(required = true)]
@@ -132,11 +137,7 @@ pub struct IdentifySettings {
 
 /// What `rekollect group` does.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Example:
-  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
-  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
-  rekollect group --collection people --threshold 90 > groups.jsonl")]
+#[command(after_help = examples!("Example", "  rekollect group --collection people --threshold 90 > groups.jsonl"))]
 pub struct GroupSettings {
     /// The collection.
     #[arg(long, value_name = "ID", value_parser = collection)]
@@ -158,17 +159,13 @@ pub struct GroupSettings {
 
 /// What `rekollect erase` does.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Example:
-  export AWS_ENDPOINT_URL_REKOGNITION=http://127.0.0.1:7350 AWS_REGION=us-east-1
-  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
-  rekollect erase --collection people --user ada
+#[command(after_help = examples!("Example", "  rekollect erase --collection people --user ada
 
 Exit codes:
   0  the server has nothing of them any more
   1  nothing was done: the message says why
   2  the command line is wrong
-  3  something is left: the output says where")]
+  3  something is left: the output says where"))]
 pub struct EraseSettings {
     /// The collection.
     #[arg(long, value_name = "ID", value_parser = collection)]
