@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 from botocore.credentials import Credentials
 from servers import REGION
-from test_signatures import INVALID, MISSING, MISMATCH, UNKNOWN, ask, credentials_file, principal, signed
+from test_signatures import INVALID, MISSING, MISMATCH, UNKNOWN, ask, credentials_file, holder, signed
 
 ONE, TWO = "111111111111", "222222222222"
 UNKNOWN_FACE = "11111111-2222-3333-4444-555555555555"
@@ -111,7 +111,7 @@ class Tenants:
         return [caller for owner in (self.one, self.two) for caller in self.at_every_server(owner)]
 
 
-OWNERS = "".join(principal(key_of(name), name=name, account=account) for name, account in [("one", ONE), ("two", TWO)])
+OWNERS = "".join(holder(key_of(name), name=name, account=account) for name, account in [("one", ONE), ("two", TWO)])
 
 
 @pytest.fixture(scope="module", params=["one server on SQLite", "two servers on Postgres"])
@@ -365,7 +365,7 @@ POLICIES = {
 
 
 def everybody():
-    return "".join(principal(key_of(name), name=name, account=ONE, policies=policies) for name, policies in POLICIES.items())
+    return "".join(holder(key_of(name), name=name, account=ONE, policies=policies) for name, policies in POLICIES.items())
 
 
 @pytest.fixture(scope="module")

@@ -15,21 +15,10 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from principals import allow, deny, file_of_keys, policy, principal
 from servers import BINARY, MODELS, READY, Server, get, rekognition
 from test_boto3 import index
 
-KEYS_FILE = """
-[[principal]]
-name = "app"
-account = "111122223333"
-policies = ['''{"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": "rekognition:*", "Resource": "*"},
-    {"Effect": "Deny", "Action": "rekognition:DeleteCollection", "Resource": "*"}]}''']
-
-[[principal.key]]
-access_key_id = "AKIAAPP"
-secret_access_key = "hush, this is the secret"
-"""
 APP = ("AKIAAPP", "hush, this is the secret")
 
 
@@ -140,9 +129,9 @@ def test_every_change_and_search_has_its_lines(tmp_path, log, photo):
 
 
 def test_who_knocks_is_noted(tmp_path, log):
-    keys = tmp_path / "keys.toml"
-    keys.write_text(KEYS_FILE)
-    with Server(tmp_path, env=audited(log, REKOLLECT_CREDENTIALS=str(keys))) as server:
+    all_but_one = policy(allow("rekognition:*"), deny("rekognition:DeleteCollection"))
+    keys = file_of_keys(tmp_path, principal("app", APP, account="111122223333", policies=[all_but_one]))
+    with Server(tmp_path, env=audited(log, REKOLLECT_CREDENTIALS=keys)) as server:
         app, stranger = rekognition(server.url, APP), rekognition(server.url, ("AKIANOBODY", "guessed"))
         liar = rekognition(server.url, (APP[0], "guessed"))
         app.create_collection(CollectionId="people")

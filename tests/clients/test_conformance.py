@@ -24,6 +24,7 @@ from databases import session
 from model import ITEMS, MODEL, NOT_KEPT_IN_REPLIES, OPERATIONS, SHAPES
 from model import errors_of, input_of, matches, members_of, output_of, problems, rules_of, status_of
 from PIL import Image
+from principals import file_of_keys, principal
 from servers import REGION, ROOT
 
 DOCUMENT = ROOT / "docs/compatibility.md"
@@ -36,15 +37,6 @@ PEOPLE = "people"
 UNKNOWN_FACE = "11111111-2222-3333-4444-555555555555"
 # Who may do nothing.
 NOBODY = ("AKIANOBODY0000000001", "the-secret-of-nobody")
-CREDENTIALS = f"""
-[[principal]]
-name = "nobody"
-account = "000000000000"
-policies = []
-[[principal.key]]
-access_key_id = "{NOBODY[0]}"
-secret_access_key = "{NOBODY[1]}"
-"""
 
 
 def blob(data):
@@ -153,9 +145,7 @@ class World:
 
     @cached_property
     def denying(self):
-        file = self._folder / "credentials.toml"
-        file.write_text(CREDENTIALS)
-        return self._start(env={"REKOLLECT_CREDENTIALS": str(file)})
+        return self._start(env={"REKOLLECT_CREDENTIALS": file_of_keys(self._folder, principal("nobody", NOBODY))})
 
     @cached_property
     def slow(self):

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from principals import file_of_keys, principal
 from servers import ROOT, rekognition
 
 DASHBOARD = ROOT / "docs/grafana/rekollect.json"
@@ -17,19 +18,7 @@ OPERATIONS = ROOT / "docs/operations.md"
 OF_PROMETHEUS = {"job", "instance"}
 MADE_BY_PROMETHEUS = "up"
 GROUPING = r"\b(?:by|on|without|ignoring) ?\(([^)]*)\)"
-CREDENTIALS = """
-[[principal]]
-name = "nobody"
-account = "000000000000"
-policies = []
-[[principal.key]]
-access_key_id = "AKIANOBODY"
-secret_access_key = "hush"
-[[principal.key]]
-access_key_id = "AKIAEXPIRED"
-secret_access_key = "hush"
-expires = "2020-01-31T00:00:00Z"
-"""
+NOBODY = principal("nobody", ("AKIANOBODY", "hush"), ("AKIAEXPIRED", "hush", None, "2020-01-31T00:00:00Z"))
 
 
 def of_dashboard():
@@ -92,9 +81,8 @@ def turn_away(server):
 @pytest.fixture(scope="module")
 def told(start_server, photo, tmp_path_factory):
     """What two servers tell: one that answered well, failed and was full, and one that turned callers away."""
-    credentials = tmp_path_factory.mktemp("dashboard") / "credentials.toml"
-    credentials.write_text(CREDENTIALS)
-    open_server, signed = start_server(args=["--enable-faults"]), start_server(args=["--credentials", str(credentials), "--metrics", "on"])
+    credentials = file_of_keys(tmp_path_factory.mktemp("dashboard"), NOBODY)
+    open_server, signed = start_server(args=["--enable-faults"]), start_server(args=["--credentials", credentials, "--metrics", "on"])
     answer_well_and_badly(open_server, photo)
     turn_away(signed)
     told = samples(open_server.url)

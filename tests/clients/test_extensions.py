@@ -1,44 +1,29 @@
 """SearchAllFacesByImage, which is ours, over each store and engine of search: no SDK knows it, so requests are signed by botocore's signer alone."""
 
 import pytest
+from principals import allow, deny, file_of_keys, policy, principal
 from servers import REGION
 from test_conformance import blob, send
 from test_pgvector import PGVECTOR, database  # noqa: F401
 
 OPERATION = "SearchAllFacesByImage"
-ACCOUNT = "000000000000"
 OWNER, SEARCHER, READER = ("AKIAOWNER00000000001", "owner"), ("AKIASEARCHER00000001", "searcher"), ("AKIAREADER0000000001", "reader")
 GROUPS = ["scenes/identification1.jpg", "scenes/000_5.jpg", "scenes/012_4.jpg", "scenes/016_8.jpg"]
-
-
-def principal(name, key, *statements):
-    policy = f'{{"Version": "2012-10-17", "Statement": [{", ".join(statements)}]}}'
-    return f"""
-[[principal]]
-name = "{name}"
-account = "{ACCOUNT}"
-policies = ['{policy}']
-[[principal.key]]
-access_key_id = "{key[0]}"
-secret_access_key = "{key[1]}"
-"""
-
-
-def statement(action, resource="*", effect="Allow"):
-    return f'{{"Effect": "{effect}", "Action": "{action}", "Resource": "{resource}"}}'
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres", "pgvector"])
 def server(request, start_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("extensions")
-    people = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:collection/people"
-    (folder / "credentials.toml").write_text(
-        principal("owner", OWNER, statement("*"))
-        + principal("searcher", SEARCHER, statement(f"rekognition:{OPERATION}", people))
-        + principal("reader", READER, statement("rekognition:*"), statement(f"rekognition:{OPERATION}", effect="Deny"))
+    people = f"arn:aws:rekognition:{REGION}:000000000000:collection/people"
+    all_but_ours = policy(allow("rekognition:*"), deny(f"rekognition:{OPERATION}"))
+    keys = file_of_keys(
+        folder,
+        principal("owner", OWNER, policies=[policy(allow("*"))]),
+        principal("searcher", SEARCHER, policies=[policy(allow(f"rekognition:{OPERATION}", people))]),
+        principal("reader", READER, policies=[all_but_ours]),
     )
     (folder / "s3/photos").mkdir(parents=True)
-    settings = {"REKOLLECT_CREDENTIALS": str(folder / "credentials.toml"), "REKOLLECT_S3_DIR": str(folder / "s3")}
+    settings = {"REKOLLECT_CREDENTIALS": keys, "REKOLLECT_S3_DIR": str(folder / "s3")}
     if request.param == "pgvector":
         server = start_server(database_url=request.getfixturevalue("database"), env=settings | PGVECTOR)
     else:

@@ -18,6 +18,7 @@ import boto3
 import pictures
 import pytest
 from botocore.config import Config
+from principals import allow, deny, file_of_keys, policy, principal
 from servers import REGION, Server, rekognition
 from test_errors import failure
 
@@ -516,10 +517,6 @@ def guarded(tmp_path_factory, photo):
         }
 
 
-def policy(*statements):
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
 def key_settings(key, token=None):
     settings = {"REKOLLECT_S3_ACCESS_KEY_ID": key["AccessKeyId"], "REKOLLECT_S3_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     return {**settings, "REKOLLECT_S3_SESSION_TOKEN": token} if token else settings
@@ -807,14 +804,6 @@ def test_no_key_leaves_its_bucket(fenced):
 # Rights.
 
 
-def allow(action, resource="*"):
-    return {"Effect": "Allow", "Action": action, "Resource": resource}
-
-
-def deny(action, resource):
-    return {**allow(action, resource), "Effect": "Deny"}
-
-
 PRINCIPALS = {
     "nothing": [],
     "objects": [allow("s3:GetObject", "arn:aws:s3:::photos/*")],
@@ -825,15 +814,13 @@ PRINCIPALS = {
 }
 
 
-def credentials(path):
+def credentials(folder):
     """Writes a file of principals who may do everything with faces; with objects, what is theirs."""
     entries = [
-        f"[[principal]]\nname = '{name}'\naccount = '000000000000'\npolicies = ['{policy(allow('rekognition:*'), *statements)}']\n"
-        f"[[principal.key]]\naccess_key_id = 'AKIA{name}'\nsecret_access_key = 'hush'\n"
+        principal(name, (f"AKIA{name}", "hush"), policies=[policy(allow("rekognition:*"), *statements)])
         for name, statements in PRINCIPALS.items()
     ]
-    path.write_text("".join(entries))
-    return str(path)
+    return file_of_keys(folder, *entries)
 
 
 @pytest.fixture(scope="module")
@@ -841,7 +828,7 @@ def signed(tmp_path_factory, start_server, buckets, photo):
     """Clients of a server that knows its callers, by their names."""
     for name in ("public/a.jpg", "private/a.jpg", "publicity.jpg"):
         buckets.put(name, photo("obama.jpg"))
-    known = credentials(tmp_path_factory.mktemp("signed") / "credentials.toml")
+    known = credentials(tmp_path_factory.mktemp("signed"))
     server = start_server(args=["--workers", "1", "--credentials", known, "--s3-dir", str(buckets.folder)])
     return {name: rekognition(server.url, (f"AKIA{name}", "hush")) for name in PRINCIPALS}
 
@@ -893,7 +880,7 @@ def test_every_operation_needs_the_right_to_read(signed):
 def test_capitals_lead_around_no_policy(tmp_path, buckets, photo):
     buckets.create("secret")
     buckets.put("a.jpg", photo("obama.jpg"), bucket="secret")
-    args = ["--workers", "1", "--credentials", credentials(tmp_path / "credentials.toml"), "--s3-endpoint", CLOUD, "--s3-style", "virtual"]
+    args = ["--workers", "1", "--credentials", credentials(tmp_path), "--s3-endpoint", CLOUD, "--s3-style", "virtual"]
     with Server(tmp_path, args=args, env={**KEY, **through(buckets.moto)}) as server:
         client = rekognition(server.url, ("AKIAmost", "hush"))
         for bucket in ("secret", "Secret", "SECRET"):

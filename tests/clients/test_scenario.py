@@ -29,6 +29,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PHOTOS
+from principals import allow, deny, file_of_keys, policy, principal
 from servers import KEYS, REGION, ROOT
 
 HERE = Path(__file__).parent
@@ -184,28 +185,17 @@ def token():
     return secrets.token_urlsafe(200)
 
 
-def principal(name, *statements):
-    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    return ["[[principal]]", f'name = "{name}"', f'account = "{ACCOUNT}"', f"policies = ['{policy}']"]
-
-
 @pytest.fixture(scope="module")
 def signed(start_server, keys, no_users, token, tmp_path_factory):
     """A server that knows these keys and no others."""
-    everything = {"Effect": "Allow", "Action": "rekognition:*", "Resource": "*"}
-    but_users = {"Effect": "Deny", "Action": "rekognition:CreateUser", "Resource": "*"}
-    lines = principal("photo-app", everything)
-    for (_, prefix), (key, secret) in keys.items():
-        lines += ["[[principal.key]]", f'access_key_id = "{key}"', f'secret_access_key = "{secret}"']
-        if prefix == "ASIA":
-            lines += [f'session_token = "{token}"']
-    key, secret = no_users
-    lines += principal("no-users", everything, but_users)
-    lines += ["[[principal.key]]", f'access_key_id = "{key}"', f'secret_access_key = "{secret}"']
-    credentials = tmp_path_factory.mktemp("keys") / "credentials.toml"
-    credentials.touch(mode=0o600)
-    credentials.write_text("\n".join(lines))
-    return start_server(env={"REKOLLECT_CREDENTIALS": str(credentials)})
+    everything, but_users = allow("rekognition:*"), deny("rekognition:CreateUser")
+    of_the_app = [(*key, token) if prefix == "ASIA" else key for (_, prefix), key in keys.items()]
+    known = file_of_keys(
+        tmp_path_factory.mktemp("keys"),
+        principal("photo-app", *of_the_app, account=ACCOUNT, policies=[policy(everything)]),
+        principal("no-users", no_users, account=ACCOUNT, policies=[policy(everything, but_users)]),
+    )
+    return start_server(env={"REKOLLECT_CREDENTIALS": known})
 
 
 @pytest.mark.parametrize("client_name", CLIENTS)

@@ -27,6 +27,7 @@ from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
+from principals import file_of_keys, principal
 from servers import BINARY, MODELS, REGION, Server, rekognition
 
 AMZ_JSON = "application/x-amz-json-1.1"
@@ -56,24 +57,13 @@ EMPTY = {"CollectionIds": [], "FaceModelVersions": []}
 EVERYTHING = ['{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"rekognition:*","Resource":"*"}}']
 
 
-def principal(key, *more, name=None, account="111111111111", policies=EVERYTHING):
-    """A principal of a credentials file, with one key; `more` are further lines of the key."""
-    token = [f'session_token = "{key.token}"'] if key.token else []
-    lines = [
-        "[[principal]]",
-        f'name = "{name or key.access_key.lower()}"',
-        f'account = "{account}"',
-        f"policies = {json.dumps(policies)}",
-        "[[principal.key]]",
-        f'access_key_id = "{key.access_key}"',
-        f'secret_access_key = "{key.secret_key}"',
-        *token,
-        *more,
-    ]
-    return "\n".join(lines) + "\n"
+def holder(key, expires=None, name=None, account="111111111111", policies=EVERYTHING):
+    """A principal of a file of keys, with one key."""
+    own = (key.access_key, key.secret_key, key.token, expires)
+    return principal(name or key.access_key.lower(), own, account=account, policies=policies)
 
 
-CREDENTIALS = "".join([*map(principal, [PERMANENT, OTHER, TEMPORARY]), principal(OVER, 'expires = "2020-01-31T00:00:00Z"')])
+CREDENTIALS = "".join([*map(holder, [PERMANENT, OTHER, TEMPORARY]), holder(OVER, "2020-01-31T00:00:00Z")])
 
 
 @dataclass(frozen=True)
@@ -243,9 +233,7 @@ def assert_refused(server, request, code, text):
 
 
 def credentials_file(folder, text=CREDENTIALS):
-    file = folder / "credentials.toml"
-    file.write_text(text)
-    return {"REKOLLECT_CREDENTIALS": str(file)}
+    return {"REKOLLECT_CREDENTIALS": file_of_keys(folder, text)}
 
 
 @pytest.fixture(scope="module")
@@ -928,7 +916,7 @@ def test_keys_are_rotated_without_dropping_a_request(tmp_path):
         second = Credentials("AKIASECOND0000000001", "fifth+Secret")
         with Wire(server) as wire:
             for _ in range(15):
-                rotation.write(CREDENTIALS.replace(principal(OTHER), "") + principal(second))
+                rotation.write(CREDENTIALS.replace(holder(OTHER), "") + holder(second))
                 assert wire.ask(signed(server, key=second)).status == 200
                 reply = wire.ask(signed(server, key=OTHER))
                 assert (reply.code, reply.text) == (UNKNOWN, NO_SUCH_KEY)
@@ -959,7 +947,7 @@ def test_a_broken_file_keeps_the_old_keys(tmp_path):
     with Server(tmp_path, args=["--workers", "1"], env=credentials_file(tmp_path)) as server:
         file, hidden = tmp_path / "credentials.toml", "HUSH-HUSH-HUSH"
         rotation = Rotation(server, file)
-        fresh = principal(Credentials("AKIAFRESH00000000001", hidden))
+        fresh = holder(Credentials("AKIAFRESH00000000001", hidden))
         for text in [
             "",
             fresh[:-2],
@@ -1001,7 +989,7 @@ def start_in_vain(*args, **env):
 
 def test_a_secret_without_quotes_is_not_shown(tmp_path):
     number = "823748237482374"
-    env = credentials_file(tmp_path, principal(Credentials("AKIANUMBER0000000001", number)).replace(f'"{number}"', number))
+    env = credentials_file(tmp_path, holder(Credentials("AKIANUMBER0000000001", number)).replace(f'"{number}"', number))
     assert number not in start_in_vain("--data-dir", str(tmp_path), **env)
 
 

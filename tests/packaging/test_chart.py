@@ -13,6 +13,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 from databases import Databases
+from principals import allow, file_of_keys, policy, principal
 from servers import BINARY, MODELS, ROOT, rekognition
 
 CHART = ROOT / "packaging/helm/rekollect"
@@ -469,19 +470,10 @@ def test_the_server_works_with_a_file_of_keys_and_no_metrics(render, start_serve
     assert volume["secret"]["secretName"] == "my-keys" and mount["readOnly"]
     place = environment(documents)["REKOLLECT_CREDENTIALS"]
     assert place == f"{mount['mountPath']}/{volume['secret']['items'][0]['path']}"
-    file = tmp_path / "credentials.toml"
-    policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
-    file.write_text(f"""
-        [[principal]]
-        name = "app"
-        account = "111122223333"
-        policies = ['{policy}']
-        [[principal.key]]
-        access_key_id = "AKIAFILE"
-        secret_access_key = "in a file"
-    """)
-    started = start(start_server, documents, data=str(tmp_path / "volume"), REKOLLECT_CREDENTIALS=str(file))
-    call(started, photo, ("AKIAFILE", "in a file"))
+    key = ("AKIAFILE", "in a file")
+    file = file_of_keys(tmp_path, principal("app", key, account="111122223333", policies=[policy(allow("*"))]))
+    started = start(start_server, documents, data=str(tmp_path / "volume"), REKOLLECT_CREDENTIALS=file)
+    call(started, photo, key)
     assert get(f"{started.url}/metrics")[0] != 200
 
 
