@@ -21,7 +21,7 @@ mod client;
 mod values;
 
 #[cfg(feature = "client")]
-pub use client::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
+pub use client::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings, ReindexSettings};
 
 use values::collection;
 
@@ -61,6 +61,9 @@ pub enum Command {
     /// Index the photos of a folder, a manifest or a bucket into a collection, on any endpoint that speaks the protocol.
     #[cfg(feature = "client")]
     Enrol(Box<EnrolSettings>),
+    /// Bring a collection's faces into a new one of another model pack, out of their photos, and tell how the two differ.
+    #[cfg(feature = "client")]
+    Reindex(Box<ReindexSettings>),
     /// Tell who is on photos, every face of each, out of a collection on a server.
     #[cfg(feature = "client")]
     Identify(IdentifySettings),

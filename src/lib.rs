@@ -18,6 +18,8 @@ pub mod domain;
 pub mod enrol;
 pub mod looking;
 pub mod operations;
+#[cfg(feature = "client")]
+pub mod reindex;
 pub mod search;
 pub mod server;
 pub mod sources;

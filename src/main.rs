@@ -15,13 +15,13 @@ use rekollect::cli::{
     AuditCommand, Cli, Command, EncryptSettings, ExportSettings, ImportSettings, ModelsSettings, VerifySettings,
 };
 #[cfg(feature = "client")]
-use rekollect::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
+use rekollect::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings, ReindexSettings};
 use rekollect::store::{Limits, Rewritten, Store, StorePlace};
 use rekollect::transfer::{self, Choice, Imported};
 use rekollect::vision::pack::{Manifest, read_verified};
 use rekollect::vision::{Provider, Runtime};
 #[cfg(feature = "client")]
-use rekollect::{asking, client, enrol};
+use rekollect::{asking, client, enrol, reindex};
 use rekollect::{server, telemetry, tls};
 
 fn main() -> ExitCode {
@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Command::Group(settings) => in_runtime(grouped(settings)),
         #[cfg(feature = "client")]
         Command::Enrol(settings) => return in_runtime(enrolled(*settings)).unwrap_or_else(|error| told(&*error)),
+        #[cfg(feature = "client")]
+        Command::Reindex(settings) => return in_runtime(reindexed(*settings)).unwrap_or_else(|error| told(&*error)),
         Command::Audit(AuditCommand::Verify(settings)) => verify(&settings),
         Command::Models(settings) => without_reports().and_then(|()| models(&settings)),
         Command::Completions { shell } => {
@@ -168,10 +170,7 @@ const INTERRUPTED: u8 = 130;
 #[cfg(feature = "client")]
 async fn enrolled(settings: EnrolSettings) -> Result<ExitCode, Box<dyn Error>> {
     let client = client_of(&settings.client)?;
-    let plan = enrol::Plan::of(&settings.choice(), client.configuration()).await?;
-    if plan.others > 0 {
-        eprintln!("rekollect: {} other files are left out: they are not called .jpg, .jpeg or .png", plan.others);
-    }
+    let plan = plan_of(&settings.choice(), &client).await?;
     if plan.unused_users > 0 {
         eprintln!("rekollect: {} photos have a UserId, and without --users it is not used", plan.unused_users);
     }
@@ -184,14 +183,35 @@ async fn enrolled(settings: EnrolSettings) -> Result<ExitCode, Box<dyn Error>> {
             summary.failed,
             summary.done_before
         );
-        return Ok(exit_code(&summary));
+        return Ok(exit_code(false, summary.failed));
     }
     let summary = enrolment.run().await?;
     eprintln!("rekollect: {summary}");
-    if summary.interrupted {
-        eprintln!("rekollect: stopped: the same command goes on from here");
+    Ok(exit_code(summary.interrupted, summary.failed))
+}
+
+#[cfg(feature = "client")]
+async fn reindexed(settings: ReindexSettings) -> Result<ExitCode, Box<dyn Error>> {
+    let client = client_of(&settings.client)?;
+    let plan = plan_of(&settings.choice(), &client).await?;
+    let reindexing = reindex::Reindexing::new(client, settings.reindexing(), plan);
+    if settings.dry_run {
+        let summary = reindexing.rehearse(&mut std::io::stdout().lock()).await?;
+        eprintln!("rekollect: {summary}");
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(exit_code(&summary))
+    let summary = reindexing.run().await?;
+    eprintln!("rekollect: {summary}");
+    Ok(exit_code(summary.interrupted, summary.counts.failed_photos))
+}
+
+#[cfg(feature = "client")]
+async fn plan_of(choice: &enrol::Choice, client: &client::Client) -> Result<enrol::Plan, enrol::EnrolError> {
+    let plan = enrol::Plan::of(choice, client.configuration()).await?;
+    if plan.others > 0 {
+        eprintln!("rekollect: {} other files are left out: they are not called .jpg, .jpeg or .png", plan.others);
+    }
+    Ok(plan)
 }
 
 #[cfg(feature = "client")]
@@ -223,13 +243,14 @@ fn client_of(settings: &ClientSettings) -> Result<client::Client, Box<dyn Error>
     Ok(client::Client::new(client::Configuration::find(&settings.given())?)?)
 }
 
+/// Of a command that handles photos. Tells how it goes on if it was stopped.
 #[cfg(feature = "client")]
-fn exit_code(summary: &enrol::Summary) -> ExitCode {
-    match summary {
-        enrol::Summary { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
-        enrol::Summary { failed: 0, .. } => ExitCode::SUCCESS,
-        _ => ExitCode::from(SOME_FAILED),
+fn exit_code(was_interrupted: bool, failed: usize) -> ExitCode {
+    if was_interrupted {
+        eprintln!("rekollect: stopped: the same command goes on from here");
+        return ExitCode::from(INTERRUPTED);
     }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) }
 }
 
 /// Tells that an audit log is whole, or fails.

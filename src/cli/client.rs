@@ -104,6 +104,64 @@ pub struct EnrolSettings {
     pub client: ClientSettings,
 }
 
+/// What `rekollect reindex` does.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = examples!("Examples", "  rekollect reindex people.csv --from people --to people-2 --model-pack compact --dry-run
+  rekollect reindex people.csv --from people --to people-2 --model-pack compact
+
+The old collection answers all the while, and is not changed. When your program uses the new one, delete the old one.
+If it was stopped, the same command goes on where it ended. Run it once more before the switch for what came meanwhile.
+
+Exit codes:
+  0    every photo is done; the last line and the report say which faces are not in the new collection
+  1    nothing was begun, or nothing further could work: the message says why
+  2    the command line is wrong
+  3    some photos failed: the report says why, and the same command tries them again
+  130  stopped by Ctrl-C or SIGTERM"))]
+pub struct ReindexSettings {
+    /// Where the photos are that the faces came from: a folder, a manifest (.csv, .jsonl) with path and ExternalImageId, or s3://bucket/prefix.
+    pub source: Source,
+    /// The old collection.
+    #[arg(long, value_name = "ID", value_parser = collection)]
+    pub from: CollectionId,
+    /// The new collection. It is made, with the old one's tags, if it is not there.
+    #[arg(long, value_name = "ID", value_parser = collection)]
+    pub to: CollectionId,
+    /// The model pack of a new collection: the tag rekollect:pack. The default is the server's own pack.
+    #[arg(long, value_name = "PACK")]
+    pub model_pack: Option<String>,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Photos that are indexed at a time.
+    #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = value_parser!(u16).range(1..=256))]
+    pub parallel: u16,
+    /// File that gets a line of JSON for each photo, and for each difference. A report that is there already says what is done. The default is reindex-COLLECTION.jsonl, by the new one.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// Keep faces that only the new model finds, and index photos of which the old collection has no face. Without it the new collection gets no face that the old one does not have, so nobody comes back who was deleted.
+    #[arg(long, help_heading = heading::FACES)]
+    pub new_faces: bool,
+    /// How good a face has to be: QualityFilter. The faces passed one when they came into the old collection.
+    #[arg(long, value_name = "LEVEL", default_value = "none", value_parser = quality_filter, help_heading = heading::FACES)]
+    pub quality_filter: QualityFilter,
+    /// Of how many faces the matches are compared in both collections; 0 for none.
+    #[arg(long, value_name = "NUMBER", default_value = "1000", help_heading = heading::FACES)]
+    pub compare: u32,
+    /// How alike two faces are that match, in that comparison.
+    #[arg(long, value_name = "PERCENT", default_value = "80", value_parser = percent, help_heading = heading::FACES)]
+    pub threshold: f32,
+
+    /// What the ExternalImageId of a photo of a folder or a bucket was made of, when it was enrolled. Photos that are here need no name: their content tells which faces are theirs.
+    #[arg(long, value_enum, default_value_t = Naming::Path, help_heading = heading::NAMES)]
+    pub external_image_id: Naming,
+
+    /// Whom to call.
+    #[command(flatten)]
+    pub client: ClientSettings,
+}
+
 /// What `rekollect identify` does.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = examples!("Example", "  rekollect identify party.jpg --collection people

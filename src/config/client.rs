@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use crate::asking::{Erasure, Grouping, Identification};
-use crate::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings};
+use crate::cli::{ClientSettings, EnrolSettings, EraseSettings, GroupSettings, IdentifySettings, ReindexSettings};
 use crate::client::Given;
 use crate::enrol::{Choice, Settings, Users};
+use crate::reindex;
 
 impl ClientSettings {
     /// What the command line says of endpoint and key.
@@ -39,6 +40,29 @@ impl EnrolSettings {
             users: self.users.then_some(Users { threshold: self.user_match_threshold }),
             max_faces: self.max_faces.or(self.users.then_some(1)),
             quality_filter: self.quality_filter,
+            parallel: self.parallel.into(),
+            report: self.report.clone().unwrap_or_else(report),
+        }
+    }
+}
+
+impl ReindexSettings {
+    /// Which photos the faces come from. What becomes of names and users is the old collection's affair.
+    pub fn choice(&self) -> Choice {
+        Choice { source: self.source.clone(), naming: self.external_image_id, shared_ids: true, users: false }
+    }
+
+    /// How they come.
+    pub fn reindexing(&self) -> reindex::Settings {
+        let report = || PathBuf::from(format!("reindex-{}.jsonl", self.to));
+        reindex::Settings {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            pack: self.model_pack.clone(),
+            new_faces: self.new_faces,
+            quality_filter: self.quality_filter,
+            compared: self.compare as usize,
+            threshold: self.threshold,
             parallel: self.parallel.into(),
             report: self.report.clone().unwrap_or_else(report),
         }

@@ -23,9 +23,17 @@ mod summary;
 mod walk;
 
 pub use errors::EnrolError;
+pub(crate) use failure::{Failure, of_this_photo};
+pub(crate) use journal::Journal;
 pub use names::Naming;
 pub use people::Users;
+pub(crate) use people::make_user;
+pub(crate) use photo::{Photo, Place, bytes_of};
 pub use plan::{Choice, Plan};
+pub(crate) use replies::{
+    AssociateFaces, Associated, BoundingBox, Done, Image, IndexFaces, Indexed, OfCollection, UnindexedFace,
+};
 pub use run::{Enrolment, Settings};
 pub use source::Source;
 pub use summary::Summary;
+pub(crate) use walk::{Walked, side_by_side};
