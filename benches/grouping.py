@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gallery_of
+import growth
 import millions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
@@ -47,7 +48,7 @@ def main():
 
 
 def drawn(size):
-    embeddings = gallery_of.vectors(size, millions.DIMENSIONS)
+    embeddings = gallery_of.vectors(size, growth.DIMENSIONS["standard"])
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         with Server(folder) as server:

@@ -26,7 +26,6 @@ import photos
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/clients"))
 from servers import Server  # noqa: E402
 
-DIMENSIONS = growth.DIMENSIONS["standard"]
 COLLECTION, OTHER = growth.COLLECTION, "small"
 NEAREST = 100
 CALLERS = 16
@@ -41,6 +40,7 @@ def main():
     parser.add_argument("--probes", type=int, default=20, help="probes compared with all vectors (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the store is made, or is from the last time")
     parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--pack", default="standard", choices=growth.DIMENSIONS)
     parser.add_argument("--files", type=int, help="bytes of gallery files; 0 for none")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, growth.database("postgres" if options.postgres else "sqlite") as (url, connection):
@@ -52,14 +52,14 @@ def measure(options, folder, url, connection):
     quiet = {"RUST_LOG": "warn"}
     names = [str(uuid.UUID(bytes=name)) for name in ids(options.size)[:: max(1, options.size // 1000)]]
     if not (folder / "filled").exists():
-        with Server(folder, database_url=url) as server:
+        with Server(folder, options.pack, database_url=url) as server:
             server.client.create_collection(CollectionId=COLLECTION)
             server.client.create_collection(CollectionId=OTHER)
         begin = time.perf_counter()
-        fill(folder / "data/rekollect.db", connection, options.size)
+        fill(folder / "data/rekollect.db", connection, options.size, growth.DIMENSIONS[options.pack])
         tell(f"{options.size:,} faces written past the server", f"{time.perf_counter() - begin:.0f} s")
         (folder / "filled").touch()
-    with Server(folder, database_url=url, args=args, env=quiet, patience=600) as server:
+    with Server(folder, options.pack, database_url=url, args=args, env=quiet, patience=600) as server:
         before = server.resident_megabytes()
         longest = []
         with others(server, longest):
@@ -67,7 +67,7 @@ def measure(options, folder, url, connection):
         tell("meanwhile, 100 a second: SearchFaces in another collection, p99", f"{numpy.percentile(longest, 99):.1f} ms")
         settle(server)
         tell("memory then", memory(server, before, options.size))
-    with Server(folder, database_url=url, args=args, env=quiet, patience=600) as server:
+    with Server(folder, options.pack, database_url=url, args=args, env=quiet, patience=600) as server:
         before = server.resident_megabytes()
         first = seconds(lambda: search(server, names[0]))
         tell("the next start, and its first answer", f"{server.ready_after + first:.2f} s")
@@ -88,10 +88,10 @@ def tell(what, figure):
     print(f"| {what} | {figure} |", flush=True)
 
 
-def blocks(count):
+def blocks(count, dimensions):
     """The vectors of a gallery, some at a time, the same at every call."""
     for start in range(0, count, BLOCK):
-        yield start, gallery_of.vectors(min(BLOCK, count - start), DIMENSIONS, seed=start + 1)
+        yield start, gallery_of.vectors(min(BLOCK, count - start), dimensions, seed=start + 1)
 
 
 def ids(count):
@@ -102,11 +102,11 @@ def ids(count):
     return [text[at : at + 16] for at in range(0, len(text), 16)]
 
 
-def fill(file, connection, count):
+def fill(file, connection, count, dimensions):
     if connection:
-        gallery_of.write_postgres(connection, COLLECTION, ids(count), blocks(count))
+        gallery_of.write_postgres(connection, COLLECTION, ids(count), blocks(count, dimensions))
     else:
-        gallery_of.write_sqlite(file, COLLECTION, ids(count), blocks(count))
+        gallery_of.write_sqlite(file, COLLECTION, ids(count), blocks(count, dimensions))
 
 
 def seconds(action):
@@ -212,11 +212,11 @@ def compared(server, options):
     names = ids(options.size)
     chosen = numpy.random.default_rng(3).choice(options.size, options.probes, replace=False)
     probes = {}
-    for start, some in blocks(options.size):
+    for start, some in blocks(options.size, growth.DIMENSIONS[options.pack]):
         probes |= {face: some[face - start].astype(numpy.float64) for face in chosen if start <= face < start + len(some)}
     queries = numpy.stack([probes[face] for face in chosen])
     best, who = numpy.full((len(chosen), 0), 0.0), numpy.zeros((len(chosen), 0), numpy.int64)
-    for start, some in blocks(options.size):
+    for start, some in blocks(options.size, growth.DIMENSIONS[options.pack]):
         cosines = queries @ some.astype(numpy.float64).T
         near = numpy.argpartition(-cosines, NEAREST, 1)[:, : NEAREST + 1]
         best = numpy.concatenate([best, numpy.take_along_axis(cosines, near, 1)], 1)
