@@ -51,8 +51,8 @@ const SMALL_WHEN_SEEN: f32 = 180.0;
 /// A look that finds the roll within this many degrees of the one before confirms it: the landmarks stay as they are.
 const ROLL_CONFIRMED_WITHIN: f32 = 4.0;
 /// Side of the upright crop of a tilted face, in pixels, and how long the face's box is in it.
-const REFINE_SIDE: u32 = 384;
-const REFINE_BOX: f32 = 256.0;
+const REFINE_SIDE: u32 = 256;
+const REFINE_BOX: f32 = 176.0;
 const REFINE_MIN_SCORE: f32 = 0.5;
 const REFINE_MIN_IOU: f32 = 0.3;
 

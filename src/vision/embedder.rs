@@ -33,8 +33,7 @@ impl Embedder {
         let format = CropFormat { side: spec.input_size, channels: spec.channels, mean: spec.mean, scale: spec.scale };
         let mut embedder = Self { net: CropNet::new(runtime, "embedder", graph, format)?, spec, nothing: Vec::new() };
         let grey = vec![GREY; 3 * (format.side * format.side) as usize];
-        embedder.nothing =
-            embedder.run(&[&grey]).map_err(|source| RuntimeError::Graph { role: "embedder", source })?.concat();
+        embedder.nothing = embedder.run(&grey).map_err(|source| RuntimeError::Graph { role: "embedder", source })?;
         Ok(embedder)
     }
 
@@ -43,23 +42,20 @@ impl Embedder {
         &self.spec
     }
 
-    /// One vector of `spec.dimensions` numbers for each crop (8-bit RGB, `spec.input_size` squared).
-    pub fn embed(&mut self, crops: &[&[u8]]) -> ort::Result<Vec<Embedding>> {
-        let raw = self.run(crops)?;
-        let embedding = |raw: &Vec<f32>| Embedding {
-            vector: unit_length(raw),
-            has_face: distance(raw, &self.nothing) >= f64::from(self.spec.face_from_distance),
-        };
-        Ok(raw.iter().map(embedding).collect())
+    /// A vector of `spec.dimensions` numbers for a crop (8-bit RGB, `spec.input_size` squared).
+    pub fn embed(&mut self, crop: &[u8]) -> ort::Result<Embedding> {
+        let raw = self.run(crop)?;
+        Ok(Embedding {
+            vector: unit_length(&raw),
+            has_face: distance(&raw, &self.nothing) >= f64::from(self.spec.face_from_distance),
+        })
     }
 
-    /// The vectors as the network gives them.
-    fn run(&mut self, crops: &[&[u8]]) -> ort::Result<Vec<Vec<f32>>> {
-        let vectors = self.net.run(crops, ["embedding"])?;
-        if vectors.iter().any(|[vector]| vector.len() != self.spec.dimensions) {
-            return Err(ort::Error::new("the embedder's output has another size than the manifest says"));
-        }
-        Ok(vectors.into_iter().map(|[vector]| vector).collect())
+    /// The vector as the network gives it.
+    fn run(&mut self, crop: &[u8]) -> ort::Result<Vec<f32>> {
+        let vectors = self.net.run(&[crop], ["embedding"])?;
+        let vector = vectors.into_iter().flatten().next().filter(|vector| vector.len() == self.spec.dimensions);
+        vector.ok_or_else(|| ort::Error::new("the embedder's output has another size than the manifest says"))
     }
 }
 

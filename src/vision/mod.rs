@@ -24,6 +24,7 @@ mod quality;
 mod roll;
 mod runtime;
 mod scene;
+mod together;
 mod turn;
 mod webp;
 mod workers;

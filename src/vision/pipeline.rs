@@ -1,5 +1,7 @@
 //! One worker's models, and an image's way through them.
 
+use std::sync::Arc;
+
 use fast_image_resize::Resizer;
 
 use crate::domain::limits::MAX_FACES_PER_IMAGE;
@@ -14,6 +16,7 @@ use super::embedder::{Embedder, Embedding};
 use super::pack::VerifiedPack;
 use super::runtime::{Runtime, RuntimeError};
 use super::scene::{DetectedFace, Scene};
+use super::together::Help;
 use super::yunet::Detection;
 use super::{pose, quality};
 
@@ -47,11 +50,18 @@ pub struct Pipeline {
     version: ModelVersion,
     estimates_orientation: bool,
     resizer: Resizer,
+    help: Help<Self>,
 }
 
 impl Pipeline {
-    /// Loads the pack's graphs. `estimates_orientation`: whether an image whose Exif declares none may be found to lie turned.
-    pub fn new(runtime: &Runtime, pack: &VerifiedPack, estimates_orientation: bool) -> Result<Self, RuntimeError> {
+    /// Loads the pack's graphs. `estimates_orientation`: whether an image whose Exif declares none may be found to lie turned. `help`: of whom
+    /// a worker with many faces is helped.
+    pub fn new(
+        runtime: &Runtime,
+        pack: &VerifiedPack,
+        estimates_orientation: bool,
+        help: Help<Self>,
+    ) -> Result<Self, RuntimeError> {
         Ok(Self {
             detector: Detector::new(runtime, &pack.detector, pack.pack.detector.clone())?,
             embedder: Embedder::new(runtime, &pack.embedder, pack.pack.embedder.clone())?,
@@ -60,6 +70,7 @@ impl Pipeline {
             version: pack.pack.face_model_version.clone(),
             estimates_orientation,
             resizer: Resizer::new(),
+            help,
         })
     }
 
@@ -76,33 +87,58 @@ impl Pipeline {
         } else {
             (self.detector.detect(&photo, stages)?, None)
         };
-        let photo = &photo;
         // Ties in size fall to the better score, then to the place: the rank is part of the face's id and must not waver.
         detections.sort_by(|a, b| {
             b.area().total_cmp(&a.area()).then(b.score.total_cmp(&a.score)).then(a.rect[0].total_cmp(&b.rect[0]))
         });
         detections.truncate(MAX_FACES_PER_IMAGE);
-        let mut faces: Vec<DetectedFace> = Vec::new();
-        for detection in &mut detections {
-            // A closer look at each face is most of the work on a photo of many.
-            if faces.len() == wanted.most {
+        let photo = Arc::new(photo);
+        let mut faces = Vec::new();
+        // A closer look at each face is most of the work on a photo of many: all of them together, or one after the other until there are as
+        // many as are wanted.
+        let at_once = if wanted.most < detections.len() { 1 } else { detections.len().max(1) };
+        for some in detections.chunks(at_once) {
+            faces.extend(self.look_closer(&photo, some, wanted.attributes, stages)?);
+            if faces.len() >= wanted.most {
                 break;
             }
-            detection.landmarks = stages.time(Stage::Detect, || self.detector.refine(photo, detection))?;
-            let described = stages.time(Stage::Align, || self.describe(photo, detection));
-            faces.extend(described.map(|face| DetectedFace { rank: faces.len(), ..face }));
         }
-        if wanted.attributes != AttributeSet::DEFAULT {
-            let describing = || self.attributes.describe(photo, &mut faces, wanted.attributes, &mut self.resizer);
-            stages.time(Stage::Attributes, describing)?;
-        }
+        faces.iter_mut().enumerate().for_each(|(rank, face)| face.rank = rank);
         Ok(Scene { faces, orientation_correction })
     }
 
-    /// What these faces come to, in their order.
+    /// The faces at these places, in their order, without those of which there is nothing to align.
+    fn look_closer(
+        &mut self,
+        photo: &Arc<Photo>,
+        detections: &[Detection],
+        attributes: AttributeSet,
+        stages: &Stages,
+    ) -> ort::Result<Vec<DetectedFace>> {
+        let (photo, detections, count) = (photo.clone(), detections.to_vec(), detections.len());
+        let look = move |worker: &mut Self, number: usize, stages: &Stages| {
+            let mut detection = detections[number];
+            detection.landmarks = stages.time(Stage::Detect, || worker.detector.refine(&photo, &detection))?;
+            let mut face = stages.time(Stage::Align, || worker.describe(&photo, &detection));
+            if attributes != AttributeSet::DEFAULT {
+                let Self { attributes: nets, resizer, .. } = worker;
+                let describing = || nets.describe(&photo, face.as_mut_slice(), attributes, resizer);
+                stages.time(Stage::Attributes, describing)?;
+            }
+            Ok(face)
+        };
+        let looked = self.help.clone().share(self, count, stages, look);
+        Ok(looked.into_iter().collect::<ort::Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// What these faces come to, in their order. One at a time: more at once are hardly quicker, and the vectors would differ in their last
+    /// digits by who did how many.
     pub fn embed(&mut self, faces: &[&DetectedFace], stages: &Stages) -> ort::Result<Vec<Embedding>> {
-        let crops: Vec<&[u8]> = faces.iter().map(|face| face.crop.as_slice()).collect();
-        stages.time(Stage::Embed, || self.embedder.embed(&crops))
+        let crops: Vec<Vec<u8>> = faces.iter().map(|face| face.crop.clone()).collect();
+        let embed = move |worker: &mut Self, number: usize, stages: &Stages| {
+            stages.time(Stage::Embed, || worker.embedder.embed(&crops[number]))
+        };
+        self.help.clone().share(self, faces.len(), stages, embed).into_iter().collect()
     }
 
     /// `None` for a detection whose landmarks coincide: there is no face to align.

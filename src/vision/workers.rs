@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use tokio::sync::oneshot;
 
 use crate::domain::Fault;
@@ -11,14 +11,13 @@ use crate::task;
 use crate::telemetry::{Stage, Stages};
 
 use super::pack::VerifiedPack;
+use super::together::{Help, Job};
 use super::{Pipeline, Runtime, RuntimeError};
-
-type Job = Box<dyn FnOnce(&mut Pipeline) + Send>;
 
 /// A handle on the workers; they end when the last handle is gone.
 #[derive(Clone)]
 pub struct Workers {
-    jobs: Sender<Job>,
+    jobs: Sender<Job<Pipeline>>,
 }
 
 impl Workers {
@@ -30,11 +29,16 @@ impl Workers {
         workers: usize,
         queue: usize,
     ) -> Result<Self, RuntimeError> {
-        let (jobs, waiting) = crossbeam_channel::bounded::<Job>(queue);
+        let (jobs, waiting) = crossbeam_channel::bounded(queue);
+        let (help, offers) = Help::among(workers, waiting.clone());
         for number in 0..workers {
-            let mut pipeline = Pipeline::new(runtime, pack, estimates_orientation)?;
-            let waiting: Receiver<Job> = waiting.clone();
-            let work = move || waiting.iter().for_each(|job| job(&mut pipeline));
+            let mut pipeline = Pipeline::new(runtime, pack, estimates_orientation, help.clone())?;
+            let (waiting, offers): (Receiver<Job<Pipeline>>, _) = (waiting.clone(), offers.clone());
+            let work = move || {
+                while let Ok(job) = select! { recv(waiting) -> photo => photo, recv(offers) -> offer => offer } {
+                    job(&mut pipeline);
+                }
+            };
             task::thread_of(format!("vision-{number}"), work).expect("the operating system starts a thread");
         }
         Ok(Self { jobs })
@@ -55,7 +59,7 @@ impl Workers {
     ) -> Result<T, Fault> {
         let (reply, answer) = oneshot::channel();
         let (queued, stages) = (Instant::now(), stages.clone());
-        let job: Job = Box::new(move |pipeline| {
+        let job: Job<Pipeline> = Box::new(move |pipeline| {
             stages.add(Stage::Queue, queued.elapsed());
             if reply.is_closed() {
                 return;
