@@ -73,6 +73,7 @@ pub struct Metrics {
     gallery_file_bytes: Gauge,
     galleries_loading: Gauge,
     vectors_to_load: Gauge,
+    audit_failing: Gauge,
     stored: Family<Kind, Gauge>,
     store_bytes: Gauge<f64, AtomicU64>,
     resident_bytes: Gauge<f64, AtomicU64>,
@@ -101,6 +102,8 @@ pub struct Load {
     pub galleries_loading: usize,
     /// Their vectors that are not in memory yet, about.
     pub vectors_to_load: usize,
+    /// Whether the audit log cannot be written.
+    pub is_audit_failing: bool,
     /// What the store holds, where it answers.
     pub stored: Option<Stored>,
 }
@@ -132,6 +135,8 @@ impl Metrics {
         let gallery_file_bytes = gauge("gallery_file_bytes", "Bytes of gallery files in the data folder");
         let galleries_loading = gauge("galleries_loading", "Galleries that are being loaded into memory");
         let vectors_to_load = gauge("vectors_to_load", "Vectors of those galleries that are not in memory yet");
+        let audit_failing =
+            gauge("audit_failing", "1 while the audit log cannot be written, so that nothing is changed");
         let open_files = gauge("process_open_fds", "Open files and connections of the process");
         let stored = Family::default();
         registry.register("stored", "What the store holds, of every account", stored.clone());
@@ -162,6 +167,7 @@ impl Metrics {
             gallery_file_bytes,
             galleries_loading,
             vectors_to_load,
+            audit_failing,
             stored,
             store_bytes,
             resident_bytes,
@@ -193,6 +199,7 @@ impl Metrics {
         self.gallery_file_bytes.set(i64::try_from(load.gallery_file_bytes).unwrap_or(i64::MAX));
         self.galleries_loading.set(whole(load.galleries_loading));
         self.vectors_to_load.set(whole(load.vectors_to_load));
+        self.audit_failing.set(i64::from(load.is_audit_failing));
         self.stored.clear();
         self.store_bytes.set(load.stored.map_or(f64::NAN, |stored| stored.bytes as f64));
         if let Some(stored) = load.stored {
@@ -258,6 +265,7 @@ mod tests {
             gallery_file_bytes: 11,
             galleries_loading: 8,
             vectors_to_load: 9,
+            is_audit_failing: true,
             stored,
         };
         let text = metrics.text(load);
@@ -273,6 +281,7 @@ mod tests {
             "rekollect_gallery_file_bytes 11",
             "rekollect_galleries_loading 8",
             "rekollect_vectors_to_load 9",
+            "rekollect_audit_failing 1",
             "rekollect_stored{kind=\"faces\"} 2",
             "rekollect_store_bytes 4096.0",
             "rekollect_server_info{version=\"1\",pack=\"compact\",face_model_version=\"7.1\",search=\"memory\"} 1",

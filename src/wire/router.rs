@@ -98,7 +98,7 @@ async fn ready(State(front): State<Arc<Front>>, request: Request) -> Response {
         tracing::warn!(error = %fault, "not ready");
         return (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response();
     }
-    if front.audit.as_ref().is_some_and(Audit::is_failing) {
+    if is_audit_failing(&front) {
         return (StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be written\n").into_response();
     }
     if request.uri().query() != Some("full") {
@@ -113,6 +113,10 @@ async fn ready(State(front): State<Arc<Front>>, request: Request) -> Response {
         json!({"ready": status == StatusCode::OK, "loading": {"galleries": galleries, "vectors": loaded, "of": of},
         "collections_waiting": collections_waiting}),
     )
+}
+
+fn is_audit_failing(front: &Front) -> bool {
+    front.audit.as_ref().is_some_and(Audit::is_failing)
 }
 
 /// For Prometheus. It names no key, collection or face.
@@ -134,6 +138,7 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
         gallery_file_bytes: service.indexes.file_bytes(),
         galleries_loading: loading.galleries,
         vectors_to_load: loading.of.saturating_sub(loading.loaded),
+        is_audit_failing: is_audit_failing(&front),
         stored: stored.ok(),
     };
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], front.metrics.text(load)).into_response()

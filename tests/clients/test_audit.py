@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from principals import allow, deny, file_of_keys, policy, principal
-from servers import BINARY, MODELS, READY, Server, get, rekognition
+from servers import BINARY, MODELS, READY, Server, get, metric, rekognition
 from test_boto3 import index
 
 APP = ("AKIAAPP", "hush, this is the secret")
@@ -348,7 +348,7 @@ def test_a_full_disk_in_the_middle_of_a_line(start_server, tmp_path, photo):
     fails("delete_faces", CollectionId="people", FaceIds=[face["FaceId"] for face in client.list_faces(CollectionId="people")["Faces"]])
     # Not a byte of the line stays.
     assert log.read_bytes() == whole
-    assert get(server, "/readyz") == (503, "the audit log cannot be written\n")
+    assert get(server, "/readyz") == (503, "the audit log cannot be written\n") and metric(server, "audit_failing") == 1
     fails("create_collection", CollectionId="more")
     fails("search_faces_by_image", CollectionId="people", Image=image)
     # What neither changes nor searches goes on, and nothing was changed.
@@ -356,6 +356,7 @@ def test_a_full_disk_in_the_middle_of_a_line(start_server, tmp_path, photo):
     assert len(client.list_faces(CollectionId="people")["Faces"]) == 1
     room(None)
     until(lambda: get(server, "/readyz")[0] == 200)
+    assert metric(server, "audit_failing") == 0
     client.create_collection(CollectionId="more")
     resumed = next(line for line in lines(log) if line["event"] == "resume")
     # Of each refused change, intent and outcome; of the search its outcome. Nothing was owed.

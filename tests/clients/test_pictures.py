@@ -1,10 +1,13 @@
 """One photo in many forms is one face."""
 
+import sqlite3
 import uuid
+from contextlib import closing
 
 import pictures
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from servers import Server
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,22 @@ def test_quality_and_pose_follow_the_picture(client, photo):
     assert mirrored["Yaw"] == pytest.approx(-face["Pose"]["Yaw"], abs=5)
     turned = detected(client, image.rotate(-20, Image.Resampling.BICUBIC))["Pose"]  # clockwise, as Roll counts
     assert turned["Roll"] == pytest.approx(face["Pose"]["Roll"] + 20, abs=5)
+
+
+def test_many_faces_come_out_the_same_whoever_looks_at_them(tmp_path_factory, photo):
+    """A worker with nothing to do helps one that has many faces; with one worker nobody can. The vectors are the same to the last bit."""
+    many = Image.new("RGB", (1200, 900))
+    for place, name in enumerate(["obama.jpg", "biden.jpg", "obama2.jpg", "obama3.jpg"] * 3):
+        tile = pictures.opened(photo(name)).resize((300, 300))
+        many.paste(ImageOps.mirror(tile) if place % 2 else tile, (300 * (place % 4), 300 * (place // 4)))
+    data, found = pictures.saved(many), []
+    for workers in ("1", "3"):
+        folder = tmp_path_factory.mktemp(f"workers-{workers}")
+        with Server(folder, args=["--workers", workers]) as server:
+            server.client.create_collection(CollectionId="many")
+            indexed = server.client.index_faces(CollectionId="many", Image={"Bytes": data}, DetectionAttributes=["ALL"], QualityFilter="NONE")
+            with closing(sqlite3.connect(folder / "data" / "rekollect.db")) as file:
+                vectors = file.execute("SELECT face_id, embedding FROM faces ORDER BY face_id").fetchall()
+        found.append((indexed["FaceRecords"], vectors))
+    assert len(found[0][1]) >= 10
+    assert found[0] == found[1]

@@ -2,7 +2,9 @@
 starts with the variables that the chart renders. No cluster is here, so nothing is installed."""
 
 import base64
+import os
 import re
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,6 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from certificates import CA
 from databases import Databases
 from principals import allow, file_of_keys, policy, principal
 from servers import BINARY, MODELS, ROOT, rekognition
@@ -54,6 +57,13 @@ CASES = {
         },
     },
     "monitor": {**PAIR, "metrics": {"enabled": True, "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}},
+    "tls": {**PAIR, "tls": {"existingSecret": "faces-tls"}},
+    "tls-monitor": {
+        **FILE,
+        **POSTGRES,
+        "tls": {"existingSecret": "faces-tls"},
+        "metrics": {"enabled": True, "serviceMonitor": {"enabled": True, "tlsConfig": {"serverName": "rekollect.faces.svc"}}},
+    },
     "openshift": {**PAIR, "openshift": True},
     "s3": {**PAIR, **INLINE_S3},
     "s3-role": {**PAIR, "s3": {"region": "eu-central-1", "style": "virtual"}, "serviceAccount": {"annotations": {"role": "arn"}}},
@@ -104,6 +114,7 @@ REFUSED = {
         **PAIR,
         "settings": {"REKOLLECT_LISTEN": "0.0.0.0:80"},
     },
+    "settings.REKOLLECT_TLS_CLIENT_CA asks for client certificates": {**PAIR, "settings": {"REKOLLECT_TLS_CLIENT_CA": "/ca.pem"}},
     "settings.REKOLLECT_S3_SESSION_TOKEN is a secret": {**PAIR, "settings": {"REKOLLECT_S3_SESSION_TOKEN": "x"}},
     # By the schema of the values.
     "additional properties 'replicaCount' not allowed": {**PAIR, "replicaCount": 2},
@@ -273,6 +284,7 @@ def test_probes_and_the_end(render, case, settings):
     paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {name: probe["path"] for name, probe in paths.items()} == {"startup": "/readyz", "liveness": "/healthz", "readiness": "/readyz"}
     assert {probe["port"] for probe in paths.values()} == {port["name"]}
+    assert {probe["scheme"] for probe in paths.values()} == {"HTTPS" if "tls" in CASES[case] else "HTTP"}
     shutdown = int(next(variable["value"] for variable in container["env"] if variable["name"] == "REKOLLECT_SHUTDOWN_TIMEOUT"))
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert shutdown == int(settings["REKOLLECT_SHUTDOWN_TIMEOUT"]) and pod["spec"]["terminationGracePeriodSeconds"] > shutdown + pause
@@ -372,6 +384,11 @@ def test_the_service_monitor(render):
     assert endpoint == {"port": service["spec"]["ports"][0]["name"], "path": "/metrics", "interval": "30s", "scrapeTimeout": "10s"}
 
 
+def test_the_service_monitor_of_a_server_with_tls(render):
+    (endpoint,) = one(render(CASES["tls-monitor"]), "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", {"serverName": "rekollect.faces.svc"})
+
+
 def test_spread_over_hosts_counts_the_charts_own_pods(render):
     _, pod, _ = server(render(CASES["everything-else"]))
     (constraint,) = pod["spec"]["topologySpreadConstraints"]
@@ -460,6 +477,32 @@ def test_the_server_works_with_what_the_chart_renders_for_sqlite(render, start_s
     assert subprocess.run([BINARY, *args], timeout=30).returncode == 0
     started.stop()
     assert subprocess.run([BINARY, *args], timeout=30, capture_output=True).returncode == 1
+
+
+def test_the_server_works_with_the_certificate_that_the_chart_mounts(render, start_server, photo, tmp_path):
+    documents = render({**INLINE_PAIR, "tls": {"existingSecret": "faces-tls"}})
+    _, pod, container = server(documents)
+    (volume,) = [volume for volume in pod["spec"]["volumes"] if volume["name"] == "tls"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "tls"]
+    assert volume["secret"]["secretName"] == "faces-tls" and mount["readOnly"]
+    # The names of the files are those of every Secret of this type.
+    named = {name: value for name, value in environment(documents).items() if name.startswith("REKOLLECT_TLS_")}
+    assert named == {"REKOLLECT_TLS_CERTIFICATE": f"{mount['mountPath']}/tls.crt", "REKOLLECT_TLS_KEY": f"{mount['mountPath']}/tls.key"}
+    ca = CA(tmp_path / "ca", "of a test")
+    files = dict(zip(named, map(str, ca.issue("server"))))
+    started = start(start_server, documents, data=str(tmp_path / "volume"), **files)
+    trusting = ssl.create_default_context(cafile=ca.file)
+    for probe in ("startup", "liveness", "readiness"):
+        address = f"https://127.0.0.1:{started.port}{container[f'{probe}Probe']['httpGet']['path']}"
+        with urllib.request.urlopen(address, context=trusting, timeout=30) as reply:
+            assert reply.status == 200
+    # And `helm test` speaks it too.
+    tester = one(documents, "Pod")
+    assert [volume["name"] for volume in tester["spec"]["volumes"]] == ["tls"]
+    (tester,) = tester["spec"]["containers"]
+    assert {variable["name"]: variable["value"] for variable in tester["env"]} == named
+    line = [BINARY, "healthcheck", "--listen", f"127.0.0.1:{started.port}"]
+    assert subprocess.run(line, env={**os.environ, **files}, timeout=30).returncode == 0
 
 
 def test_the_server_works_with_a_file_of_keys_and_no_metrics(render, start_server, photo, tmp_path):

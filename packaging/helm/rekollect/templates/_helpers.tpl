@@ -138,15 +138,45 @@ s3-secret-access-key: {{ $.Values.s3.secretAccessKey | quote }}
   "REKOLLECT_AUTH" "auth" "REKOLLECT_CREDENTIALS" "auth.credentials"
   "REKOLLECT_ACCESS_KEY_ID" "auth.pair" "REKOLLECT_SECRET_ACCESS_KEY" "auth.pair"
   "REKOLLECT_S3_ENDPOINT" "s3.endpoint" "REKOLLECT_S3_REGION" "s3.region" "REKOLLECT_S3_STYLE" "s3.style"
-  "REKOLLECT_S3_ACCESS_KEY_ID" "s3" "REKOLLECT_S3_SECRET_ACCESS_KEY" "s3" -}}
+  "REKOLLECT_S3_ACCESS_KEY_ID" "s3" "REKOLLECT_S3_SECRET_ACCESS_KEY" "s3"
+  "REKOLLECT_TLS_CERTIFICATE" "tls.existingSecret" "REKOLLECT_TLS_KEY" "tls.existingSecret" -}}
 {{- range $name, $_ := $v.settings -}}
 {{- if hasKey $own $name -}}
 {{- fail (printf "settings.%s: the chart sets this variable itself, by the value %s" $name (get $own $name)) -}}
+{{- end -}}
+{{- if eq $name "REKOLLECT_TLS_CLIENT_CA" -}}
+{{- fail "settings.REKOLLECT_TLS_CLIENT_CA asks for client certificates, which the probes of Kubernetes cannot show" -}}
 {{- end -}}
 {{- if has $name (list "REKOLLECT_S3_SESSION_TOKEN" "OTEL_EXPORTER_OTLP_HEADERS") -}}
 {{- fail (printf "settings.%s is a secret and would be readable in the pod's specification: take extraEnv with a secretKeyRef" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* How the server is called. */}}
+{{- define "rekollect.scheme" -}}
+{{- ternary "https" "http" (not (empty .Values.tls.existingSecret)) -}}
+{{- end -}}
+
+{{/* Where the server finds its certificate. `rekollect healthcheck` reads the same variables. */}}
+{{- define "rekollect.tlsEnv" -}}
+- name: REKOLLECT_TLS_CERTIFICATE
+  value: /etc/rekollect-tls/tls.crt
+- name: REKOLLECT_TLS_KEY
+  value: /etc/rekollect-tls/tls.key
+{{- end -}}
+
+{{- define "rekollect.tlsMount" -}}
+- name: tls
+  mountPath: /etc/rekollect-tls
+  readOnly: true
+{{- end -}}
+
+{{- define "rekollect.tlsVolume" -}}
+- name: tls
+  secret:
+    secretName: {{ .Values.tls.existingSecret }}
+    defaultMode: 0440
 {{- end -}}
 
 {{/* The server's environment. */}}
@@ -228,6 +258,9 @@ s3-secret-access-key: {{ $.Values.s3.secretAccessKey | quote }}
       key: {{ ternary .secretAccessKeyKey "s3-secret-access-key" (not (empty .existingSecret)) }}
 {{- end }}
 {{- end }}
+{{- if .Values.tls.existingSecret }}
+{{ include "rekollect.tlsEnv" . }}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 - name: {{ $name }}
   value: {{ $value | quote }}
@@ -299,14 +332,15 @@ spec:
       ports:
         - name: http
           containerPort: 7350
+      {{- $scheme := include "rekollect.scheme" . | upper }}
       startupProbe:
-        httpGet: {path: /readyz, port: http}
+        httpGet: {path: /readyz, port: http, scheme: {{ $scheme }}}
         {{- toYaml .Values.probes.startup | nindent 8 }}
       livenessProbe:
-        httpGet: {path: /healthz, port: http}
+        httpGet: {path: /healthz, port: http, scheme: {{ $scheme }}}
         {{- toYaml .Values.probes.liveness | nindent 8 }}
       readinessProbe:
-        httpGet: {path: /readyz, port: http}
+        httpGet: {path: /readyz, port: http, scheme: {{ $scheme }}}
         {{- toYaml .Values.probes.readiness | nindent 8 }}
       {{- if and .Values.preStopSeconds (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) }}
       lifecycle:
@@ -319,7 +353,7 @@ spec:
         {{- toYaml .Values.resources | nindent 8 }}
       securityContext:
         {{- include "rekollect.containerSecurityContext" . | nindent 8 }}
-      {{- $volumes := or .Values.auth.credentials.existingSecret .Values.extraVolumeMounts (not (include "rekollect.postgres" .)) }}
+      {{- $volumes := or .Values.auth.credentials.existingSecret .Values.tls.existingSecret .Values.extraVolumeMounts (not (include "rekollect.postgres" .)) }}
       {{- if $volumes }}
       volumeMounts:
         {{- if not (include "rekollect.postgres" .) }}
@@ -331,12 +365,15 @@ spec:
           mountPath: /etc/rekollect
           readOnly: true
         {{- end }}
+        {{- if .Values.tls.existingSecret }}
+        {{- include "rekollect.tlsMount" . | nindent 8 }}
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
       {{- end }}
   {{- $emptyData := and (not (include "rekollect.postgres" .)) (not .Values.persistence.enabled) }}
-  {{- if or .Values.auth.credentials.existingSecret .Values.extraVolumes $emptyData }}
+  {{- if or .Values.auth.credentials.existingSecret .Values.tls.existingSecret .Values.extraVolumes $emptyData }}
   volumes:
     {{- if $emptyData }}
     - name: data
@@ -350,6 +387,9 @@ spec:
         items:
           - key: {{ .Values.auth.credentials.key }}
             path: {{ .Values.auth.credentials.key }}
+    {{- end }}
+    {{- if .Values.tls.existingSecret }}
+    {{- include "rekollect.tlsVolume" . | nindent 4 }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
