@@ -106,8 +106,8 @@ pub struct EnrolSettings {
 
 /// What `rekollect reindex` does.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = examples!("Examples", "  rekollect reindex people.csv --from people --to people-2 --model-pack compact --dry-run
-  rekollect reindex people.csv --from people --to people-2 --model-pack compact
+#[command(after_help = examples!("Examples", "  rekollect reindex people.csv --from people --to people-2 --model-pack standard --dry-run
+  rekollect reindex people.csv --from people --to people-2 --model-pack standard
 
 The old collection answers all the while, and is not changed. When your program uses the new one, delete the old one.
 If it was stopped, the same command goes on where it ended. Run it once more before the switch for what came meanwhile.

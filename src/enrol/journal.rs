@@ -29,6 +29,9 @@ impl Journal {
         // Who is on which photo is nobody else's business.
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(fail(path))?;
+        if !file.metadata().map_err(fail(path))?.is_file() {
+            return Err(refused(path, "is no regular file: name another one with --report"));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {

@@ -36,4 +36,4 @@ pub(crate) use replies::{
 pub use run::{Enrolment, Settings};
 pub use source::Source;
 pub use summary::Summary;
-pub(crate) use walk::{Walked, side_by_side};
+pub(crate) use walk::{Signals, Walked, side_by_side};

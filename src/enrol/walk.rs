@@ -31,7 +31,7 @@ pub async fn side_by_side<'a, A, T, F>(
 where
     F: Future<Output = Result<T, CallError>>,
 {
-    let mut signals = Signals::new().map_err(|source| EnrolError::File { place: "signals".to_owned(), source })?;
+    let mut signals = Signals::new()?;
     let mut progress = Progress::new(things.len(), noun);
     let mut walked = Walked { interrupted: false, failure: None };
     let stop = Cell::new(false);
@@ -63,17 +63,23 @@ where
 }
 
 /// Whoever wants the program to stop.
-struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    /// Whoever wants it from now on. The process no longer ends by itself then, for good.
+    pub fn new() -> Result<Self, EnrolError> {
+        let fail = |source| EnrolError::File { place: "signals".to_owned(), source };
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(fail)?,
+            terminate: signal(SignalKind::terminate()).map_err(fail)?,
+        })
     }
 
-    async fn next(&mut self) {
+    /// Until somebody does.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

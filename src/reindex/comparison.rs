@@ -38,14 +38,14 @@ struct Answers<'a> {
 }
 
 impl Comparison<'_> {
-    /// Searches for `most` of these faces, evenly chosen, in both collections. Faces that only one of them has count for nothing. `tell` gets
+    /// Searches for `most` of these faces, evenly chosen, in both collections. Faces that only one of them has count for nothing. `all` gets
     /// each face whose matches differ.
     pub async fn compare(
         &self,
         faces: &[Pair],
         most: usize,
         counts: &mut Counts,
-        mut tell: impl FnMut(&Changed) -> Result<(), EnrolError>,
+        all: &mut Vec<Changed>,
     ) -> Result<Walked, EnrolError> {
         let some = most.min(faces.len());
         let chosen: Vec<Pair> = (0..some).map(|number| faces[number * faces.len() / some].clone()).collect();
@@ -62,7 +62,7 @@ impl Comparison<'_> {
                 counts.changed_faces += 1;
                 counts.lost_matches += changed.lost_matches.len();
                 counts.won_matches += changed.won_matches.len();
-                tell(&changed)?;
+                all.push(changed);
             }
             Ok(0)
         })

@@ -60,10 +60,11 @@ impl Gallery {
         self.names.contains(&external_image_id.map(str::to_owned))
     }
 
-    /// As what a photo was indexed, each name once. If its own name is among them, only that: a copy of it has the others.
-    pub fn names_of<'a>(&'a self, image_id: &str, own: Option<&'a str>) -> Vec<Option<&'a str>> {
+    /// As what a photo was indexed, each name once: its own, and those that no other photo of the source is `claimed` to have.
+    pub fn names_of(&self, image_id: &str, own: Option<&str>, claimed: &HashSet<&str>) -> Vec<Option<&str>> {
         let names: BTreeSet<_> = self.of_image(image_id).map(|face| face.external_image_id.as_deref()).collect();
-        if own.is_some() && names.contains(&own) { vec![own] } else { names.into_iter().collect() }
+        let is_its = |name: &Option<&str>| *name == own || name.is_none_or(|name| !claimed.contains(name));
+        names.into_iter().filter(is_its).collect()
     }
 }
 
@@ -114,11 +115,16 @@ mod tests {
             face("3", "party", Some("ben")),
             face("4", "hall", None),
         ]);
-        assert_eq!(gallery.names_of("party", None), [Some("anna"), Some("ben")]);
-        assert_eq!(gallery.names_of("party", Some("ben")), [Some("ben")]);
-        assert_eq!(gallery.names_of("party", Some("carl")), [Some("anna"), Some("ben")]);
-        assert_eq!(gallery.names_of("hall", Some("hall.jpg")), [None]);
-        assert!(gallery.names_of("street", Some("anna")).is_empty());
+        let names = |image, own, claimed: &[&'static str]| {
+            gallery.names_of(image, own, &claimed.iter().copied().collect()).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(names("party", None, &[]), [Some("anna"), Some("ben")]);
+        // The name of another photo of the source is that one's affair.
+        assert_eq!(names("party", Some("ben"), &["ben", "anna"]), [Some("ben")]);
+        assert_eq!(names("party", Some("ben"), &["ben", "carl"]), [Some("anna"), Some("ben")]);
+        assert_eq!(names("party", Some("carl"), &["carl"]), [Some("anna"), Some("ben")]);
+        assert_eq!(names("hall", Some("hall.jpg"), &["hall.jpg"]), [None]);
+        assert!(names("street", Some("anna"), &["anna"]).is_empty());
         assert_eq!(gallery.of_image("party").count(), 3);
         assert!(gallery.has_name(Some("ben")) && gallery.has_name(None) && !gallery.has_name(Some("hall.jpg")));
         assert_eq!(gallery.face("4").unwrap().image_id, "hall");

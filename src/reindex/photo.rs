@@ -1,15 +1,16 @@
 //! One photo into the new collection.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use crate::client::{CallError, Client};
 use crate::domain::{CollectionId, ImageDigest, Operation};
-use crate::enrol::{Failure, Image, IndexFaces, Indexed, Photo, Place, UnindexedFace, bytes_of, of_this_photo};
+use crate::enrol::{Done, Failure, Image, IndexFaces, Indexed, Photo, Place, UnindexedFace, bytes_of, of_this_photo};
 use crate::task;
 
 use super::gallery::Gallery;
 use super::pairing::pairs;
-use super::replies::{DeleteFaces, Deleted, StoredFace};
+use super::replies::{DeleteFaces, StoredFace};
 use super::report::{Entry, Lost, Outcome, Pair, Record, Won};
 
 /// Of a face that is not found in its photo.
@@ -25,6 +26,8 @@ pub struct Copying<'a> {
     pub old: &'a Gallery,
     /// What is done.
     pub record: &'a RefCell<Record>,
+    /// What the source calls its photos.
+    pub claimed: &'a HashSet<&'a str>,
     /// Whether faces stay that the old one has not.
     pub new_faces: bool,
     /// How good faces have to be.
@@ -54,28 +57,29 @@ impl Readable {
     }
 
     /// The photo's ImageId. Of one in S3 only the endpoint knows it.
-    fn image_id(&self) -> Option<&str> {
+    pub fn image_id(&self) -> Option<&str> {
         self.bytes.as_ref().and(self.content.as_deref())
     }
 
     /// As what the old collection has this photo. Of one in S3 that is not known: as what the source calls it, if there is such a face.
-    pub fn names<'a>(&self, photo: &'a Photo, old: &'a Gallery) -> Vec<Option<&'a str>> {
+    pub fn names<'a>(&self, photo: &'a Photo, old: &'a Gallery, claimed: &HashSet<&str>) -> Vec<Option<&'a str>> {
         let own = own_name(photo);
         match self.image_id() {
-            Some(image_id) => old.names_of(image_id, own),
+            Some(image_id) => old.names_of(image_id, own, claimed),
             None => Vec::from_iter(old.has_name(own).then_some(own)),
         }
     }
 }
 
 /// What the source calls a photo.
-fn own_name(photo: &Photo) -> Option<&str> {
+pub fn own_name(photo: &Photo) -> Option<&str> {
     photo.external_image_id.as_ref().map(|id| id.as_str())
 }
 
 /// What became of faces.
 #[derive(Default)]
 struct Faces {
+    image_id: Option<String>,
     both: Vec<Pair>,
     lost: Vec<Lost>,
     won: Vec<Won>,
@@ -84,36 +88,37 @@ struct Faces {
 impl Copying<'_> {
     /// Indexes a photo, unless that is done. An error is one that the next photo would meet as well.
     pub async fn copy<'p>(&self, photo: &'p Photo) -> Result<Option<Entry<'p>>, CallError> {
-        let entry = |content, outcome| Ok(Some(Entry { photo: &photo.name, content, outcome }));
+        let entry = |content, image_id, outcome| Ok(Some(Entry { photo: &photo.name, content, image_id, outcome }));
         let readable = match Readable::of(photo).await {
             Ok(readable) => readable,
-            Err(error) => return entry(None, Outcome::Failed { error }),
+            Err(error) => return entry(None, None, Outcome::Failed { error }),
         };
-        let mut names = readable.names(photo, self.old);
+        let content = readable.content.clone();
+        let mut names = readable.names(photo, self.old, self.claimed);
         if names.is_empty() {
             if !self.new_faces {
-                return entry(readable.content, Outcome::Unknown);
+                return entry(content, None, Outcome::Unknown);
             }
             names.push(own_name(photo));
         }
-        let known = readable.image_id().into_iter().flat_map(|image| self.old.of_image(image));
-        let mut known = known.filter(|face| names.contains(&face.external_image_id.as_deref()));
-        let ids = known.by_ref().map(|face| face.face_id.as_str());
-        if self.record.borrow().has(&photo.name, readable.content.as_deref(), ids) {
+        let is_known = |image_id: Option<&str>| {
+            let faces = image_id.into_iter().flat_map(|image| self.old.of_image(image));
+            let faces = faces.filter(|face| names.contains(&face.external_image_id.as_deref()));
+            self.record.borrow().has_all(faces.map(|face| face.face_id.as_str()))
+        };
+        let done = self.record.borrow().image_of(&photo.name, content.as_deref());
+        if done.is_some_and(|image_id| is_known(readable.image_id().or(image_id.as_deref()))) {
             return Ok(None);
         }
-        let Readable { content, bytes } = readable;
-        let image_id = bytes.as_ref().and(content.clone());
-        let bytes = bytes.map(|bytes| base64_simd::STANDARD.encode_to_string(&bytes));
-        let mut faces = Faces::default();
+        let mut faces = Faces { image_id: readable.image_id().map(str::to_owned), ..Faces::default() };
+        let bytes = readable.bytes.map(|bytes| base64_simd::STANDARD.encode_to_string(&bytes));
         for name in names {
-            let indexing = self.copy_as(photo, name, image_id.as_deref(), bytes.as_deref(), &mut faces);
-            if let Err(error) = indexing.await {
-                return entry(content, Outcome::Failed { error: of_this_photo(error)? });
+            if let Err(error) = self.copy_as(photo, name, bytes.as_deref(), &mut faces).await {
+                return entry(content, faces.image_id, Outcome::Failed { error: of_this_photo(error)? });
             }
         }
-        let Faces { both, lost, won } = faces;
-        entry(content, Outcome::Indexed { faces: both, lost_faces: lost, won_faces: won })
+        let Faces { image_id, both, lost, won } = faces;
+        entry(content, image_id, Outcome::Indexed { faces: both, lost_faces: lost, won_faces: won })
     }
 
     /// Indexes a photo under one of its names, and takes those faces out again that the old collection has not.
@@ -121,7 +126,6 @@ impl Copying<'_> {
         &self,
         photo: &Photo,
         name: Option<&str>,
-        image_id: Option<&str>,
         bytes: Option<&str>,
         faces: &mut Faces,
     ) -> Result<(), CallError> {
@@ -134,23 +138,23 @@ impl Copying<'_> {
         };
         let reply: Indexed<StoredFace> = self.client.call(Operation::IndexFaces, &request).await?;
         let new: Vec<_> = reply.face_records.into_iter().map(|record| record.face).collect();
-        let image_id = image_id.or(new.first().map(|face| face.image_id.as_str()));
-        let old = image_id.into_iter().flat_map(|image| self.old.of_image(image));
+        if faces.image_id.is_none() {
+            faces.image_id = new.first().map(|face| face.image_id.clone());
+        }
+        let old = faces.image_id.iter().flat_map(|image| self.old.of_image(image));
         let old: Vec<_> = old.filter(|face| face.external_image_id.as_deref() == name).collect();
         let (both, alone, unpaired) = told_apart(&old, &new);
         faces.both.extend(both);
         faces.lost.extend(lost(&alone, &reply.unindexed_faces));
-        let deleted = if unpaired.is_empty() || self.new_faces {
-            Vec::new()
-        } else {
+        if !unpaired.is_empty() && !self.new_faces {
             let face_ids: Vec<_> = unpaired.iter().map(|face| face.face_id.as_str()).collect();
             let request = DeleteFaces { collection_id: self.to.as_str(), face_ids: &face_ids };
-            self.client.call::<Deleted>(Operation::DeleteFaces, &request).await?.deleted_faces
-        };
+            self.client.call::<Done>(Operation::DeleteFaces, &request).await?;
+        }
         faces.won.extend(unpaired.into_iter().map(|face| Won {
             face_id: face.face_id.clone(),
             bounding_box: face.bounding_box.clone(),
-            kept: !deleted.contains(&face.face_id),
+            kept: self.new_faces,
         }));
         Ok(())
     }

@@ -192,12 +192,3 @@ pub struct Matched {
     /// Its id.
     pub face_id: String,
 }
-
-/// The reply of DeleteFaces.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Deleted {
-    /// What is gone.
-    #[serde(default)]
-    pub deleted_faces: Vec<String>,
-}

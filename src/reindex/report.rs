@@ -17,6 +17,8 @@ pub struct Terms {
     pub from: String,
     /// Its model.
     pub from_model: String,
+    /// When it was made, in seconds since 1970: in another one of the same name there are other faces.
+    pub from_created: f64,
     /// The new one.
     pub to: String,
     /// Its model.
@@ -48,6 +50,8 @@ pub struct Entry<'a> {
     pub photo: &'a str,
     /// What its content is known by.
     pub content: Option<String>,
+    /// Its ImageId in both collections, where it is known.
+    pub image_id: Option<String>,
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -93,7 +97,7 @@ pub struct Pair {
 pub struct Lost {
     /// Its id in the old one.
     pub old_face_id: String,
-    /// The endpoint's reasons to leave it out, or `NOT_FOUND`, or `NO_PHOTO` where no photo of the source is the one that it came from.
+    /// The endpoint's reasons to leave it out, or one of ours: see [`super::run`].
     pub reasons: Vec<String>,
 }
 
@@ -106,7 +110,7 @@ pub struct Won {
     /// Where it is in its photo.
     #[serde(skip_deserializing)]
     pub bounding_box: BoundingBox,
-    /// Whether it stays there.
+    /// Whether it may stay there.
     pub kept: bool,
 }
 
@@ -134,11 +138,28 @@ pub struct Match {
     pub similarity: f32,
 }
 
-/// A line behind those of the photos: how the two collections differ. Each run adds its own, and the last counts.
+/// Faces that a user does not get.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NotAssociated {
+    /// The user.
+    pub user_id: String,
+    /// The faces, in the new collection.
+    pub face_ids: Vec<String>,
+    /// Why, in the endpoint's words.
+    pub reason: String,
+}
+
+/// A line behind those of the photos: how the two collections differ. A run that comes to its end adds them all at once, and the last ones
+/// count.
 #[derive(Serialize)]
 pub enum Difference<'a> {
+    /// A face that the old one has no longer, and was deleted from the new one. It is written as soon as that is done.
+    DeletedFace(&'a Pair),
     /// A face that is not in the new one.
     LostFace(&'a Lost),
+    /// Faces that a user does not get.
+    NotAssociated(&'a NotAssociated),
     /// A face whose matches are others.
     ChangedMatches(&'a Changed),
     /// In numbers; the last line of a run.
@@ -149,8 +170,10 @@ pub enum Difference<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Recorded {
+    deleted_face: Option<Pair>,
     photo: Option<String>,
     content: Option<String>,
+    image_id: Option<String>,
     status: Option<String>,
     #[serde(default)]
     faces: Vec<Pair>,
@@ -163,26 +186,35 @@ struct Recorded {
 /// What is known of the photos so far, from earlier runs and this one.
 #[derive(Debug, Default)]
 pub struct Record {
-    photos: HashSet<(String, Option<String>)>,
+    photos: HashMap<(String, Option<String>), Option<String>>,
     /// The faces' new ids by their old ones.
     pub pairs: HashMap<String, String>,
     /// Faces that were not found, and why, by their old ids.
     pub lost: HashMap<String, Vec<String>>,
-    /// Faces that the old collection has not.
-    pub won: HashMap<String, bool>,
+    /// Faces that the old collection had not, by their new ids.
+    pub won: HashSet<String>,
 }
 
 impl Record {
-    /// Whether a photo with this content was indexed, and these faces of the old collection were looked for in it.
-    pub fn has<'a>(&self, photo: &str, content: Option<&str>, mut old: impl Iterator<Item = &'a str>) -> bool {
-        self.photos.contains(&(photo.to_owned(), content.map(str::to_owned)))
-            && old.all(|face| self.pairs.contains_key(face) || self.lost.contains_key(face))
+    /// Whether a photo with this content was indexed; then its ImageId, if that is known.
+    pub fn image_of(&self, photo: &str, content: Option<&str>) -> Option<Option<String>> {
+        self.photos.get(&(photo.to_owned(), content.map(str::to_owned))).cloned()
+    }
+
+    /// Whether all these faces of the old collection were looked for.
+    pub fn has_all<'a>(&self, mut old: impl Iterator<Item = &'a str>) -> bool {
+        old.all(|face| self.pairs.contains_key(face) || self.lost.contains_key(face))
     }
 
     fn read(&mut self, line: &[u8]) -> Result<(), serde_json::Error> {
-        let Recorded { photo, content, status, faces, lost_faces, won_faces } = serde_json::from_slice(line)?;
-        if let (Some(photo), Some("indexed")) = (photo, status.as_deref()) {
-            self.add(photo, content, faces, lost_faces, won_faces);
+        let line: Recorded = serde_json::from_slice(line)?;
+        // It may come into the old collection again.
+        if let Some(pair) = &line.deleted_face {
+            self.pairs.remove(&pair.old_face_id);
+        }
+        if let (Some(photo), Some("indexed")) = (line.photo, line.status.as_deref()) {
+            self.photos.insert((photo, line.content), line.image_id);
+            self.add(line.faces, line.lost_faces, line.won_faces);
         }
         Ok(())
     }
@@ -190,13 +222,12 @@ impl Record {
     /// Takes up what became of a photo.
     pub fn take_up(&mut self, entry: &Entry<'_>) {
         if let Outcome::Indexed { faces, lost_faces, won_faces } = &entry.outcome {
-            let (photo, content) = (entry.photo.to_owned(), entry.content.clone());
-            self.add(photo, content, faces.clone(), lost_faces.clone(), won_faces.clone());
+            self.photos.insert((entry.photo.to_owned(), entry.content.clone()), entry.image_id.clone());
+            self.add(faces.clone(), lost_faces.clone(), won_faces.clone());
         }
     }
 
-    fn add(&mut self, photo: String, content: Option<String>, faces: Vec<Pair>, lost: Vec<Lost>, won: Vec<Won>) {
-        self.photos.insert((photo, content));
+    fn add(&mut self, faces: Vec<Pair>, lost: Vec<Lost>, won: Vec<Won>) {
         for Pair { old_face_id, face_id } in faces {
             self.lost.remove(&old_face_id);
             self.pairs.insert(old_face_id, face_id);
@@ -206,7 +237,7 @@ impl Record {
                 self.lost.insert(old_face_id, reasons);
             }
         }
-        self.won.extend(won.into_iter().map(|face| (face.face_id, face.kept)));
+        self.won.extend(won.into_iter().map(|face| face.face_id));
     }
 }
 
@@ -262,6 +293,7 @@ mod tests {
             version: VERSION,
             from: text("people"),
             from_model: text("1"),
+            from_created: 0.5,
             to: text("people-2"),
             to_model: text("2"),
             to_created: 1.5,
@@ -278,18 +310,23 @@ mod tests {
             lost_faces: vec![lost.clone()],
             won_faces: vec![won],
         };
-        report.note(&Entry { photo: "a.jpg", content: Some(text("1")), outcome }).unwrap();
-        report.note(&Entry { photo: "b.jpg", content: None, outcome: Outcome::Unknown }).unwrap();
+        let (content, image_id) = (Some(text("1")), Some(text("image")));
+        report.note(&Entry { photo: "a.jpg", content, image_id, outcome }).unwrap();
+        report.note(&Entry { photo: "b.jpg", content: None, image_id: None, outcome: Outcome::Unknown }).unwrap();
         report.tell(&Difference::LostFace(&lost)).unwrap();
         report.finish().unwrap();
 
-        let (report, record) = Report::open(&path, terms.clone()).unwrap();
-        assert_eq!((record.pairs.len(), record.lost.len(), record.won.get("new-3")), (1, 1, Some(&false)));
-        assert!(record.has("a.jpg", Some("1"), ["old-1", "old-2"].into_iter()));
+        let (mut report, record) = Report::open(&path, terms.clone()).unwrap();
+        assert_eq!((record.pairs.len(), record.lost.len(), record.won.contains("new-3")), (1, 1, true));
+        assert_eq!(record.image_of("a.jpg", Some("1")), Some(Some(text("image"))));
+        assert!(record.has_all(["old-1", "old-2"].into_iter()));
         // Another content, a face that came to the old collection since, and what was unknown.
-        assert!(!record.has("a.jpg", Some("2"), ["old-1"].into_iter()));
-        assert!(!record.has("a.jpg", Some("1"), ["old-1", "old-9"].into_iter()));
-        assert!(!record.has("b.jpg", None, [].into_iter()));
+        assert!(record.image_of("a.jpg", Some("2")).is_none() && record.image_of("b.jpg", None).is_none());
+        assert!(!record.has_all(["old-1", "old-9"].into_iter()));
+        report.tell(&Difference::DeletedFace(&pair("old-1", "new-1"))).unwrap();
+        drop(report);
+        let (report, record) = Report::open(&path, terms.clone()).unwrap();
+        assert!(!record.has_all(["old-1"].into_iter()) && record.pairs.is_empty());
         drop(report);
         assert!(Report::open(&path, Terms { new_faces: true, ..terms }).is_err());
     }

@@ -1,20 +1,20 @@
 //! A reindexing.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 
 use crate::client::{CallError, Client};
 use crate::domain::{CollectionId, Operation, QualityFilter};
-use crate::enrol::{Done, EnrolError, OfCollection, Plan, Walked, side_by_side};
+use crate::enrol::{Done, EnrolError, OfCollection, Plan, Signals, Walked, side_by_side};
 
 use super::comparison::Comparison;
 use super::errors::ReindexError;
 use super::gallery::Gallery;
 use super::keeping::{Keeping, Kept};
-use super::photo::{Copying, Readable};
-use super::replies::{CreateCollection, Described, OfResource, Tagged};
+use super::photo::{Copying, Readable, own_name};
+use super::replies::{CreateCollection, Described, OfResource, StoredFace, Tagged};
 use super::report::{Difference, Lost, Outcome, Pair, Record, Report, Terms, VERSION};
 use super::summary::{Counts, Summary};
 
@@ -22,6 +22,8 @@ use super::summary::{Counts, Summary};
 const PACK_TAG: &str = "rekollect:pack";
 /// Of a face whose photo is not among those of the source.
 const NO_PHOTO: &str = "NO_PHOTO";
+/// Of a face whose photo could not be indexed in this run.
+const PHOTO_FAILED: &str = "PHOTO_FAILED";
 /// Of a face that somebody deleted from the new collection.
 const DELETED: &str = "DELETED";
 
@@ -64,20 +66,28 @@ impl Reindexing {
     /// Reindexes the photos. SIGINT and SIGTERM let those in progress finish, and hand out no further ones. A second one stops at once.
     pub async fn run(self) -> Result<Summary, ReindexError> {
         let Settings { from, to, .. } = &self.settings;
-        let (mut report, record) = self.prepare().await?;
+        if from == to {
+            return Err(ReindexError::Same(from.to_string()));
+        }
+        let described = self.described(from).await?.ok_or_else(|| self.no_collection())?;
         let old = Gallery::of(&self.client, from).await?;
-        let record = RefCell::new(record);
+        let (mut report, record) = self.prepare(described).await?;
+        let (record, claimed) = (RefCell::new(record), self.claimed());
         let mut counts = Counts { photos: self.plan.photos.len(), old_faces: old.faces().len(), ..Counts::default() };
         let copying = Copying {
             client: &self.client,
             to,
             old: &old,
             record: &record,
+            claimed: &claimed,
             new_faces: self.settings.new_faces,
             quality_filter: self.settings.quality_filter.into(),
         };
-        let copy = |photo| copying.copy(photo);
-        let walked = side_by_side(&self.plan.photos, "photos", self.settings.parallel, copy, |entry| {
+        // Photos that could not be indexed, by their content and by their names.
+        let (mut failed_images, mut failed_names) = (HashSet::new(), HashSet::new());
+        let copying = &copying;
+        let copy = |photo| async move { Ok((photo, copying.copy(photo).await?)) };
+        let walked = side_by_side(&self.plan.photos, "photos", self.settings.parallel, copy, |(photo, entry)| {
             let Some(entry) = entry else {
                 counts.photos_done_before += 1;
                 return Ok(counts.failed_photos);
@@ -85,89 +95,153 @@ impl Reindexing {
             report.note(&entry)?;
             record.borrow_mut().take_up(&entry);
             counts.unknown_photos += usize::from(matches!(entry.outcome, Outcome::Unknown));
-            counts.failed_photos += usize::from(matches!(entry.outcome, Outcome::Failed { .. }));
+            if matches!(entry.outcome, Outcome::Failed { .. }) {
+                counts.failed_photos += 1;
+                failed_images.extend(entry.image_id);
+                failed_names.extend(own_name(photo));
+            }
             Ok(counts.failed_photos)
         });
         let Walked { mut interrupted, failure } = walked.await?;
         let record = record.into_inner();
         counts.faces = record.pairs.keys().filter(|face| old.face(face).is_some()).count();
-        if let Some(error) = failure {
-            report.finish()?;
-            return Err(error.into());
-        }
-        if !interrupted {
-            interrupted = self.finish(&record, &mut counts, &mut report).await?;
+        let mut failure = failure.map(ReindexError::from);
+        if !interrupted && failure.is_none() {
+            let has_failed = |face: &StoredFace| {
+                failed_images.contains(&face.image_id)
+                    || face.external_image_id.as_deref().is_some_and(|name| failed_names.contains(name))
+            };
+            match self.finish(&record, has_failed, &mut counts, &mut report).await {
+                Ok(stopped) => interrupted = stopped,
+                Err(error) => failure = Some(error),
+            }
         }
         report.finish()?;
-        Ok(Summary { counts, interrupted, report: self.settings.report })
+        let summary = Summary { counts, interrupted: interrupted || failure.is_some(), report: self.settings.report };
+        match failure {
+            None => Ok(summary),
+            Some(error) => {
+                eprintln!("rekollect: {summary}");
+                eprintln!("rekollect: an error ends it; when that is mended, the same command goes on from here");
+                Err(error)
+            }
+        }
     }
 
     /// Writes what [`run`](Self::run) would do. Calls nothing that changes anything.
     pub async fn rehearse(self, out: &mut impl Write) -> Result<String, ReindexError> {
         let fail = |source| EnrolError::File { place: "standard output".to_owned(), source };
-        self.described(&self.settings.from).await?.ok_or_else(|| self.no_collection())?;
-        let old = Gallery::of(&self.client, &self.settings.from).await?;
+        let Settings { from, to, .. } = &self.settings;
+        if from == to {
+            return Err(ReindexError::Same(from.to_string()));
+        }
+        let described = self.described(from).await?.ok_or_else(|| self.no_collection())?;
+        if let Some(new) = self.described(to).await? {
+            self.check_model(&described, &new)?;
+            self.check_pack(&new).await?;
+        }
+        let old = Gallery::of(&self.client, from).await?;
+        let claimed = self.claimed();
         let (mut photos, mut unknown, mut failed) = (0, 0, 0);
+        // Photos that are here, by their content, and photos elsewhere, by their names.
+        let (mut images, mut named) = (HashSet::new(), HashSet::new());
         for photo in &self.plan.photos {
-            let names = match Readable::of(photo).await {
-                Ok(readable) => readable.names(photo, &old),
+            let readable = match Readable::of(photo).await {
+                Ok(readable) => readable,
                 Err(failure) => {
                     failed += 1;
                     writeln!(out, "would fail: {}: {}", photo.name, failure.message).map_err(fail)?;
                     continue;
                 }
             };
-            for name in &names {
-                let name = name.map_or("no ExternalImageId".to_owned(), |name| format!("ExternalImageId {name}"));
-                writeln!(out, "would index {}: {name}", photo.name).map_err(fail)?;
-            }
+            let names = readable.names(photo, &old, &claimed);
             photos += usize::from(!names.is_empty());
             if names.is_empty() {
                 unknown += 1;
                 writeln!(out, "not in the old collection: {}", photo.name).map_err(fail)?;
             }
+            for name in names {
+                let told = name.map_or("no ExternalImageId".to_owned(), |name| format!("ExternalImageId {name}"));
+                writeln!(out, "would index {}: {told}", photo.name).map_err(fail)?;
+                match readable.image_id() {
+                    Some(image_id) => _ = images.insert((image_id.to_owned(), name)),
+                    None => _ = named.insert(name),
+                }
+            }
         }
-        let faces = old.faces().len();
+        let has_photo = |face: &&StoredFace| {
+            let name = face.external_image_id.as_deref();
+            images.contains(&(face.image_id.clone(), name)) || named.contains(&name)
+        };
+        let faces = old.faces().iter().filter(has_photo).count();
         Ok(format!(
-            "nothing was done; {photos} photos would be indexed for {faces} faces of the old collection, {unknown} are not in it, {failed} would fail"
+            "nothing was done; {photos} photos would be indexed for {faces} faces of the old collection, whose other {} have no photo \
+             here; {unknown} photos are not in it, {failed} would fail",
+            old.faces().len() - faces
         ))
     }
 
-    /// Finds both collections, makes the new one if need be, and opens the report.
-    async fn prepare(&self) -> Result<(Report, Record), ReindexError> {
-        let Settings { from, to, new_faces, quality_filter, report, .. } = &self.settings;
-        if from == to {
-            return Err(ReindexError::Same(from.to_string()));
-        }
-        let old = self.described(from).await?.ok_or_else(|| self.no_collection())?;
-        let found = self.described(to).await?;
-        let is_new = found.is_none();
-        let new = match found {
-            Some(new) => new,
+    /// What the source calls its photos.
+    fn claimed(&self) -> HashSet<&str> {
+        self.plan.photos.iter().filter_map(own_name).collect()
+    }
+
+    /// Makes the new collection if need be, and opens the report. What was made here goes again if it cannot be used.
+    async fn prepare(&self, old: Described) -> Result<(Report, Record), ReindexError> {
+        let to = &self.settings.to;
+        let (new, is_own) = match self.described(to).await? {
+            Some(new) => {
+                self.check_pack(&new).await?;
+                (new, false)
+            }
             None => self.make(&old).await?,
         };
-        let opened = if old.face_model_version == new.face_model_version {
-            Err(ReindexError::SameModel(to.to_string(), new.face_model_version, from.to_string()))
-        } else {
-            let terms = Terms {
-                version: VERSION,
-                from: from.to_string(),
-                from_model: old.face_model_version,
-                to: to.to_string(),
-                to_model: new.face_model_version,
-                to_created: new.creation_timestamp,
-                endpoint: self.client.configuration().endpoint.to_string(),
-                new_faces: *new_faces,
-                quality_filter: <&str>::from(*quality_filter).to_owned(),
-            };
-            Report::open(report, terms).map_err(ReindexError::from)
-        };
-        if opened.is_err() && is_new {
-            self.client.call::<Done>(Operation::DeleteCollection, &OfCollection::new(to)).await?;
+        let opened = self.check_model(&old, &new).and_then(|()| self.open_report(old, new));
+        if opened.is_err() && is_own {
+            let undone = self.client.call::<Done>(Operation::DeleteCollection, &OfCollection::new(to)).await;
+            if let Err(error) = undone {
+                eprintln!("rekollect: the collection {to} was made, is empty, and could not be deleted again: {error}");
+            }
         }
-        let (mut report, record) = opened?;
+        opened
+    }
+
+    fn open_report(&self, old: Described, new: Described) -> Result<(Report, Record), ReindexError> {
+        let Settings { from, to, new_faces, quality_filter, report, .. } = &self.settings;
+        let terms = Terms {
+            version: VERSION,
+            from: from.to_string(),
+            from_model: old.face_model_version,
+            from_created: old.creation_timestamp,
+            to: to.to_string(),
+            to_model: new.face_model_version,
+            to_created: new.creation_timestamp,
+            endpoint: self.client.configuration().endpoint.to_string(),
+            new_faces: *new_faces,
+            quality_filter: <&str>::from(*quality_filter).to_owned(),
+        };
+        let (mut report, record) = Report::open(report, terms)?;
         report.begin()?;
         Ok((report, record))
+    }
+
+    fn check_model(&self, old: &Described, new: &Described) -> Result<(), ReindexError> {
+        let Settings { from, to, .. } = &self.settings;
+        if old.face_model_version == new.face_model_version {
+            let version = new.face_model_version.clone();
+            return Err(ReindexError::SameModel(to.to_string(), version, from.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Of a new collection that is there already: whether it is of the pack that was asked for.
+    async fn check_pack(&self, new: &Described) -> Result<(), ReindexError> {
+        let Some(pack) = &self.settings.pack else { return Ok(()) };
+        let tags = self.tags_of(new).await?;
+        if tags.get(PACK_TAG) == Some(pack) {
+            return Ok(());
+        }
+        Err(ReindexError::OtherPack(self.settings.to.to_string(), new.face_model_version.clone(), pack.clone()))
     }
 
     async fn described(&self, collection: &CollectionId) -> Result<Option<Described>, CallError> {
@@ -183,61 +257,87 @@ impl Reindexing {
         ReindexError::NoCollection(self.settings.from.to_string(), endpoint)
     }
 
-    /// Makes the new collection, with the tags of the old one.
-    async fn make(&self, old: &Described) -> Result<Described, ReindexError> {
-        let to = &self.settings.to;
-        let of_old = OfResource { resource_arn: &old.arn };
-        let mut tags = self.client.call::<Tagged>(Operation::ListTagsForResource, &of_old).await?.tags;
-        tags.remove(PACK_TAG);
-        tags.extend(self.settings.pack.clone().map(|pack| (PACK_TAG.to_owned(), pack)));
-        self.create(&tags).await?;
-        let gone = || ReindexError::NoCollection(to.to_string(), self.client.configuration().endpoint.to_string());
-        self.described(to).await?.ok_or_else(gone)
+    async fn tags_of(&self, collection: &Described) -> Result<BTreeMap<String, String>, CallError> {
+        let request = OfResource { resource_arn: &collection.arn };
+        Ok(self.client.call::<Tagged>(Operation::ListTagsForResource, &request).await?.tags)
     }
 
-    async fn create(&self, tags: &BTreeMap<String, String>) -> Result<(), CallError> {
-        let request = CreateCollection { collection_id: self.settings.to.as_str(), tags };
-        match self.client.call::<Done>(Operation::CreateCollection, &request).await {
-            Ok(Done {}) => Ok(()),
-            // Somebody else was quicker.
-            Err(error) if error.code() == Some("ResourceAlreadyExistsException") => Ok(()),
-            Err(error) => Err(error),
-        }
+    /// Makes the new collection, with the tags of the old one. Whether it was us: somebody else may be quicker.
+    async fn make(&self, old: &Described) -> Result<(Described, bool), ReindexError> {
+        let to = &self.settings.to;
+        let mut tags = self.tags_of(old).await?;
+        tags.remove(PACK_TAG);
+        tags.extend(self.settings.pack.clone().map(|pack| (PACK_TAG.to_owned(), pack)));
+        let request = CreateCollection { collection_id: to.as_str(), tags: &tags };
+        let is_own = match self.client.call::<Done>(Operation::CreateCollection, &request).await {
+            Ok(Done {}) => true,
+            Err(error) if error.code() == Some("ResourceAlreadyExistsException") => false,
+            Err(error) => return Err(error.into()),
+        };
+        let gone = || ReindexError::NoCollection(to.to_string(), self.client.configuration().endpoint.to_string());
+        Ok((self.described(to).await?.ok_or_else(gone)?, is_own))
     }
 
     /// When all photos are done: users, deletions, and how the two differ. Whether somebody stopped that.
-    async fn finish(&self, record: &Record, counts: &mut Counts, report: &mut Report) -> Result<bool, ReindexError> {
+    async fn finish(
+        &self,
+        record: &Record,
+        has_failed: impl Fn(&StoredFace) -> bool,
+        counts: &mut Counts,
+        report: &mut Report,
+    ) -> Result<bool, ReindexError> {
         let Settings { from, to, compared, threshold, parallel, .. } = &self.settings;
-        // The old one may have changed meanwhile.
-        let old = Gallery::of(&self.client, from).await?;
-        let keeping = Keeping { client: &self.client, from, to };
-        let Kept { users, not_associated, new } = keeping.keep(&old, record).await?;
-        let mut both = Vec::new();
+        let mut signals = Signals::new()?;
+        let keeping = async {
+            // The old one may have changed meanwhile.
+            let old = Gallery::of(&self.client, from).await?;
+            let kept = Keeping { client: &self.client, from, to }.keep(&old, record).await?;
+            Ok::<_, CallError>((old, kept))
+        };
+        // All of it can be done again.
+        let (old, Kept { users, deleted, not_associated, new }) = tokio::select! {
+            () = signals.next() => return Ok(true),
+            kept = keeping => kept?,
+        };
+        for pair in &deleted {
+            report.tell(&Difference::DeletedFace(pair))?;
+        }
+        let (mut both, mut lost) = (Vec::new(), Vec::new());
         for face in old.faces() {
-            let id = &face.face_id;
-            let reasons = match record.pairs.get(id) {
+            let old_face_id = face.face_id.clone();
+            let reasons = match record.pairs.get(&old_face_id) {
                 Some(face_id) if new.face(face_id).is_some() => {
-                    both.push(Pair { old_face_id: id.clone(), face_id: face_id.clone() });
+                    both.push(Pair { old_face_id, face_id: face_id.clone() });
                     continue;
                 }
                 Some(_) => vec![DELETED.to_owned()],
-                None => record.lost.get(id).cloned().unwrap_or_else(|| vec![NO_PHOTO.to_owned()]),
+                None if has_failed(face) => vec![PHOTO_FAILED.to_owned()],
+                None => record.lost.get(&old_face_id).cloned().unwrap_or_else(|| vec![NO_PHOTO.to_owned()]),
             };
-            report.tell(&Difference::LostFace(&Lost { old_face_id: id.clone(), reasons }))?;
-            counts.lost_faces += 1;
+            lost.push(Lost { old_face_id, reasons });
         }
-        (counts.users, counts.not_associated) = (users, not_associated);
-        (counts.old_faces, counts.faces) = (old.faces().len(), both.len());
-        counts.won_faces = record.won.len();
-        counts.kept_faces = record.won.values().filter(|kept| **kept).count();
+        let known: HashSet<_> = both.iter().map(|pair| pair.face_id.as_str()).collect();
+        let won: Vec<_> = record.won.iter().filter(|face| !known.contains(face.as_str())).collect();
+        (counts.users, counts.deleted_faces) = (users, deleted.len());
+        counts.not_associated = not_associated.iter().map(|these| these.face_ids.len()).sum();
+        (counts.old_faces, counts.faces, counts.lost_faces) = (old.faces().len(), both.len(), lost.len());
+        counts.won_faces = won.len();
+        counts.kept_faces = won.into_iter().filter(|face| new.face(face).is_some()).count();
+        counts.other_faces = new.faces().len() - counts.faces - counts.kept_faces;
         let comparison =
             Comparison { client: &self.client, from, to, old: &old, threshold: *threshold, parallel: *parallel };
-        let tell = |changed: &_| report.tell(&Difference::ChangedMatches(changed));
-        let Walked { interrupted, failure } = comparison.compare(&both, *compared, counts, tell).await?;
+        let mut changed = Vec::new();
+        let Walked { interrupted, failure } = comparison.compare(&both, *compared, counts, &mut changed).await?;
         if let Some(error) = failure {
             return Err(error.into());
         }
+        if interrupted {
+            return Ok(true);
+        }
+        lost.iter().try_for_each(|face| report.tell(&Difference::LostFace(face)))?;
+        not_associated.iter().try_for_each(|these| report.tell(&Difference::NotAssociated(these)))?;
+        changed.iter().try_for_each(|face| report.tell(&Difference::ChangedMatches(face)))?;
         report.tell(&Difference::Summary(counts))?;
-        Ok(interrupted)
+        Ok(false)
     }
 }

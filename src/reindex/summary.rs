@@ -26,11 +26,15 @@ pub struct Counts {
     pub lost_faces: usize,
     /// Faces that only the new model finds.
     pub won_faces: usize,
-    /// Those of them that stay in the new collection.
+    /// Those of them that are in the new collection.
     pub kept_faces: usize,
+    /// Faces that were deleted from the new collection, since the old one has them no longer.
+    pub deleted_faces: usize,
+    /// Faces of the new collection that are neither of the old one nor of this report.
+    pub other_faces: usize,
     /// Users of the old collection.
     pub users: usize,
-    /// Faces that the endpoint did not associate with their user.
+    /// Faces that their user did not get.
     pub not_associated: usize,
     /// Faces whose matches were compared.
     pub compared_faces: usize,
@@ -85,6 +89,17 @@ impl fmt::Display for Summary {
             write!(f, "; {} lost, {} won", count(lost_faces), count(won_faces))?;
             if won_faces > 0 {
                 write!(f, " and {} of those kept", count(kept_faces))?;
+            }
+            let Counts { deleted_faces, other_faces, .. } = self.counts;
+            if deleted_faces > 0 {
+                write!(f, "; {} deleted, since the old collection has them no longer", count(deleted_faces))?;
+            }
+            if other_faces > 0 {
+                write!(
+                    f,
+                    "; {} others are in the new collection, and this report knows nothing of them",
+                    count(other_faces)
+                )?;
             }
             write!(f, "; {} users", count(users))?;
             if not_associated > 0 {

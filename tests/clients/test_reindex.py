@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pictures import opened, saved
 from servers import BINARY, REGION, rekognition
-from test_enrol import FAILED, INTERRUPTED, calls, environment, image_id
+from test_enrol import FAILED, INTERRUPTED, calls, environment, fault, image_id
 from test_s3 import Moto
 
 OLD, NEW = "compact", "standard"
@@ -49,6 +49,13 @@ def people(tmp_path, small):
         for name in names:
             (folder / person / name).write_bytes(small(name))
     return folder
+
+
+@pytest.fixture
+def faults(server):
+    """Adds rules by which calls fail, for this test; without one it takes them away."""
+    yield lambda **rule: fault(server, **rule)
+    fault(server)
 
 
 @pytest.fixture
@@ -267,6 +274,15 @@ def test_bad_photos_fail_and_the_others_go_on(server, enrolled, reindex, people,
     assert report(tmp_path, enrolled)[0]["large.jpg"]["Error"]["Code"] == "TooLarge"
 
 
+def test_a_face_whose_photo_failed_is_told_so_and_comes_with_the_next_run(server, enrolled, reindex, people, faults, tmp_path):
+    faults(operation="IndexFaces", error="InvalidImageFormatException", calls=1)
+    reindex(people, "--parallel", "1", code=FAILED)
+    ((face, reasons),) = [(face["OldFaceId"], face["Reasons"]) for face in report(tmp_path, enrolled)[1]["LostFace"]]
+    assert reasons == ["PHOTO_FAILED"] and face in ids(server, enrolled).values()
+    reindex(people)
+    assert report(tmp_path, enrolled)[1]["LostFace"] == [] and known(server, f"{enrolled}-2") == known(server, enrolled)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_run_that_is_stopped_goes_on(server, old, run, reindex, small, tmp_path, how):
     folder = tmp_path / "many"
@@ -306,13 +322,120 @@ def test_what_cannot_be_done_leaves_nothing_behind(server, enrolled, run, reinde
     assert "both name" in run("reindex", people, "--from", enrolled, "--to", enrolled, code=1).stderr
     assert "there is no collection nobody on" in run("reindex", people, "--from", "nobody", "--to", new, code=1).stderr and new not in names()
     assert "--to" in run("reindex", people, "--from", enrolled, code=2).stderr
+    assert "is no regular file" in reindex(people, "--report", "/dev/full", code=1).stderr and new not in names()
     manifest = people / "people.csv"
     manifest.write_text("path,ExternalImageId\nbarack/obama.jpg,a\nbarack/gone.jpg,b\n")
     assert "line 3: barack/gone.jpg: No such file" in reindex(manifest, code=1).stderr and new not in names()
-    # A new collection of the same name is not the one of the report.
+    # A new collection of the same name is not the one of the report, and another pack is not the one that it has.
     reindex(people)
+    assert "leave --model-pack out" in reindex(people, "--model-pack", OLD, code=1).stderr
     server.client.delete_collection(CollectionId=new)
     assert "belongs to another run" in reindex(people, code=1).stderr and new not in names()
+
+
+def test_an_old_collection_that_was_made_anew_empties_nothing(server, enrolled, reindex, people):
+    reindex(people)
+    server.client.delete_collection(CollectionId=enrolled)
+    server.client.create_collection(CollectionId=enrolled, Tags={"rekollect:pack": OLD})
+    assert "belongs to another run" in reindex(people, code=1).stderr
+    assert len(known(server, f"{enrolled}-2")) == 4
+
+
+def test_two_at_the_same_time_lose_nothing(server, enrolled, people, tmp_path):
+    line = [BINARY, "reindex", people, "--from", enrolled, "--to", f"{enrolled}-2", "--endpoint-url", server.url]
+    both = [subprocess.Popen(line, env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=60)[1] for process in both]
+    codes = sorted(process.returncode for process in both)
+    # The second one is refused, unless it began when the first had ended.
+    assert codes == [0, 0] or codes == [0, 1] and any("held by another run" in text for text in told), told
+    assert known(server, f"{enrolled}-2") == known(server, enrolled)
+
+
+def test_a_face_that_came_back_comes_back(server, enrolled, reindex, people, small):
+    """Deleted from the old collection, followed, and indexed there again."""
+    face = ids(server, enrolled)["joe:biden.jpg"]
+    reindex(people)
+    server.client.disassociate_faces(CollectionId=enrolled, UserId="joe", FaceIds=[face])
+    server.client.delete_faces(CollectionId=enrolled, FaceIds=[face])
+    assert "1 deleted, since the old collection has them no longer" in reindex(people).stderr
+    assert len(known(server, f"{enrolled}-2")) == 3
+    server.client.index_faces(CollectionId=enrolled, ExternalImageId="joe:biden.jpg", Image={"Bytes": small("biden.jpg")})
+    assert "4 of 4 faces are in the new collection; 0 lost" in reindex(people).stderr
+    assert known(server, f"{enrolled}-2") == known(server, enrolled)
+
+
+def test_a_photo_under_two_names_keeps_both(server, old, reindex, small, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "obama.jpg").write_bytes(small("obama.jpg"))
+    server.client.create_collection(CollectionId=old, Tags={"rekollect:pack": OLD})
+    for name in ("obama.jpg", "president"):
+        server.client.index_faces(CollectionId=old, ExternalImageId=name, Image={"Bytes": small("obama.jpg")})
+    assert "2 of 2 faces" in reindex(folder).stderr
+    assert known(server, f"{old}-2") == known(server, old)
+
+
+def test_a_full_user_changes_a_face(server, old, run, reindex, small, tmp_path):
+    """A user has a hundred faces at most, so one has to go before another comes."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(101):
+        (folder / f"{number:03}.jpg").write_bytes(small("obama.jpg") + str(number).encode())
+    server.client.create_collection(CollectionId=old, Tags={"rekollect:pack": OLD})
+    run("enrol", folder, "--collection", old)
+    server.client.create_user(CollectionId=old, UserId="full")
+    names = ids(server, old)
+    server.client.associate_faces(CollectionId=old, UserId="full", FaceIds=[names[f"{number:03}.jpg"] for number in range(100)])
+    reindex(folder, "--compare", "0")
+    assert known(server, f"{old}-2") == known(server, old)
+    server.client.disassociate_faces(CollectionId=old, UserId="full", FaceIds=[names["000.jpg"]])
+    server.client.associate_faces(CollectionId=old, UserId="full", FaceIds=[names["100.jpg"]])
+    reindex(folder, "--compare", "0")
+    assert known(server, f"{old}-2") == known(server, old)
+    # A user that is full by others' work does not end a run: who gets no user is told.
+    server.client.disassociate_faces(CollectionId=old, UserId="full", FaceIds=[names["001.jpg"]])
+    server.client.associate_faces(CollectionId=old, UserId="full", FaceIds=[names["000.jpg"]])
+    (more,) = server.client.index_faces(CollectionId=f"{old}-2", ExternalImageId="more", Image={"Bytes": small("obama2.jpg")})["FaceRecords"]
+    new = ids(server, f"{old}-2")
+    server.client.disassociate_faces(CollectionId=f"{old}-2", UserId="full", FaceIds=[new["001.jpg"]])
+    server.client.associate_faces(CollectionId=f"{old}-2", UserId="full", FaceIds=[more["Face"]["FaceId"]], UserMatchThreshold=0)
+    done = reindex(folder, "--compare", "0")
+    assert "1 faces not associated with theirs" in done.stderr and "1 others are in the new collection" in done.stderr
+    journal = [json.loads(line) for line in (tmp_path / f"reindex-{old}-2.jsonl").read_text().splitlines()]
+    (told,) = [line["NotAssociated"] for line in journal if "NotAssociated" in line]
+    assert told["FaceIds"] == [new["000.jpg"]] and "100 faces" in told["Reason"]
+
+
+def test_a_face_that_the_old_collection_gets_later_is_won_no_more(server, old, reindex, small, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "both.jpg").write_bytes(two_faces(small))
+    server.client.create_collection(CollectionId=old, Tags={"rekollect:pack": OLD})
+    server.client.index_faces(CollectionId=old, ExternalImageId="one", MaxFaces=1, Image={"Bytes": two_faces(small)})
+    assert "1 won and 0 of those kept" in reindex(folder).stderr
+    server.client.index_faces(CollectionId=old, ExternalImageId="one", Image={"Bytes": two_faces(small)})
+    assert "2 of 2 faces are in the new collection; 0 lost, 0 won" in reindex(folder).stderr
+
+
+@pytest.mark.parametrize("slow", ["CreateUser", "SearchFaces"])
+def test_a_run_can_be_stopped_after_the_photos(server, enrolled, reindex, people, faults, tmp_path, slow):
+    """While users are made and while matches are compared; then no difference is told as if it were all."""
+    faults(operation=slow, latency_ms=10_000)
+    line = [BINARY, "reindex", people, "--from", enrolled, "--to", f"{enrolled}-2", "--endpoint-url", server.url]
+    process = subprocess.Popen(line, env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    before, deadline = calls(server, slow), time.monotonic() + 30
+    journal = tmp_path / f"reindex-{enrolled}-2.jsonl"
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 5:
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.01)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=5) == INTERRUPTED and calls(server, slow) == before
+    assert journal.read_text().count("\n") == 5
+    faults()
+    reindex(people)
+    assert known(server, f"{enrolled}-2") == known(server, enrolled)
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(server, enrolled, reindex, people, small, tmp_path):
@@ -321,9 +444,14 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(server, enrolled, re
     done = reindex(people, "--dry-run")
     assert "would index joe/biden.jpg: ExternalImageId joe:biden.jpg\n" in done.stdout
     assert "not in the old collection: joe/never.jpg\n" in done.stdout
-    assert "nothing was done; 4 photos would be indexed for 4 faces of the old collection, 1 are not in it, 0 would fail" in done.stderr
+    wanted = "nothing was done; 4 photos would be indexed for 4 faces of the old collection, whose other 0 have no photo here; 1 photos are not in it"
+    assert wanted in done.stderr
     assert calls(server, "IndexFaces") == before and f"{enrolled}-2" not in server.client.list_collections(MaxResults=4096)["CollectionIds"]
     assert not (tmp_path / f"reindex-{enrolled}-2.jsonl").exists()
+    (people / "joe" / "biden.jpg").unlink()
+    assert "for 3 faces of the old collection, whose other 1 have no photo here" in reindex(people, "--dry-run").stderr
+    server.client.create_collection(CollectionId=f"{enrolled}-2", Tags={"rekollect:pack": OLD})
+    assert "would have the model" in reindex(people, "--dry-run", code=1).stderr
 
 
 def test_photos_of_a_bucket(start_server, run, people, old, tmp_path):
@@ -344,6 +472,16 @@ def test_photos_of_a_bucket(start_server, run, people, old, tmp_path):
         assert "5 photos, 1 of them not in the old collection, 0 failed; 4 of 4 faces are in the new collection" in done.stderr
         assert known(server, f"{old}-2") == known(server, old) and len(known(server, old)) == 4
         assert "4 done before" in run("reindex", *arguments, url=server.url).stderr
+        # Photos that share a name: the second one came to the old collection after the first run.
+        server.client.create_collection(CollectionId=f"{old}-3", Tags={"rekollect:pack": OLD})
+        keys = ("team/barack/obama.jpg", "team/barack/obama2.jpg")
+        manifest = tmp_path / "shared.csv"
+        manifest.write_text("path,ExternalImageId\n" + "".join(f"s3://photos/{key},barack\n" for key in keys))
+        arguments = [manifest, "--from", f"{old}-3", "--to", f"{old}-4"]
+        for key in keys:
+            server.client.index_faces(CollectionId=f"{old}-3", ExternalImageId="barack", Image={"S3Object": {"Bucket": "photos", "Name": key}})
+            run("reindex", *arguments, url=server.url)
+            assert known(server, f"{old}-4") == known(server, f"{old}-3")
 
 
 def test_the_old_collection_answers_all_the_while(server, enrolled, reindex, people, photo):
