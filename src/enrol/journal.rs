@@ -9,22 +9,16 @@ use serde::de::DeserializeOwned;
 
 use super::errors::EnrolError;
 
-/// A journal, held by this run alone.
+/// A file that is held by this run alone, and is a journal or becomes one.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Held {
     path: PathBuf,
     file: File,
-    is_new: bool,
 }
 
-impl Journal {
-    /// Opens a journal whose first line is `terms`, or makes one. `line` gets each whole further line, and says what is wrong with it. Fails
-    /// if another run holds the file, or if it is something else.
-    pub fn open<T: Serialize + DeserializeOwned + PartialEq>(
-        path: &Path,
-        terms: &T,
-        line: impl FnMut(&[u8]) -> Result<(), serde_json::Error>,
-    ) -> Result<Self, EnrolError> {
+impl Held {
+    /// Makes the file if it is not there. Fails if another run holds it.
+    pub fn hold(path: &Path) -> Result<Self, EnrolError> {
         let mut options = OpenOptions::new();
         // Who is on which photo is nobody else's business.
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -33,22 +27,40 @@ impl Journal {
             return Err(refused(path, "is no regular file: name another one with --report"));
         }
         match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(refused(
-                    path,
-                    "is held by another run that goes on now: wait for it, or name another one with --report",
-                ));
-            }
-            Err(std::fs::TryLockError::Error(error)) => return Err(fail(path)(error)),
+            Ok(()) => Ok(Self { path: path.to_owned(), file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(refused(
+                path,
+                "is held by another run that goes on now: wait for it, or name another one with --report",
+            )),
+            Err(std::fs::TryLockError::Error(error)) => Err(fail(path)(error)),
         }
-        let length = read(&file, path, terms, line)?;
-        // A line that was cut off says nothing, and would spoil the next one.
-        file.set_len(length).map_err(fail(path))?;
-        (&file).seek(SeekFrom::End(0)).map_err(fail(path))?;
-        Ok(Self { path: path.to_owned(), file, is_new: length == 0 })
     }
 
+    /// The journal whose first line is `terms`. `line` gets each whole further line, and says what is wrong with it. Fails if the file is
+    /// something else.
+    pub fn open<T: Serialize + DeserializeOwned + PartialEq>(
+        self,
+        terms: &T,
+        line: impl FnMut(&[u8]) -> Result<(), serde_json::Error>,
+    ) -> Result<Journal, EnrolError> {
+        let Self { path, file } = self;
+        let length = read(&file, &path, terms, line)?;
+        // A line that was cut off says nothing, and would spoil the next one.
+        file.set_len(length).map_err(fail(&path))?;
+        (&file).seek(SeekFrom::End(0)).map_err(fail(&path))?;
+        Ok(Journal { path, file, is_new: length == 0 })
+    }
+}
+
+/// A journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    is_new: bool,
+}
+
+impl Journal {
     /// Reads a journal that may be there, and changes nothing: for a run that only says what it would do.
     pub fn peek<T: Serialize + DeserializeOwned + PartialEq>(
         path: &Path,

@@ -24,7 +24,7 @@ mod walk;
 
 pub use errors::EnrolError;
 pub(crate) use failure::{Failure, of_this_photo};
-pub(crate) use journal::Journal;
+pub(crate) use journal::{Held, Journal};
 pub use names::Naming;
 pub use people::Users;
 pub(crate) use people::make_user;

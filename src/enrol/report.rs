@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::errors::EnrolError;
 use super::failure::Failure;
-use super::journal::Journal;
+use super::journal::{Held, Journal};
 use super::photo::Photo;
 use super::replies::{BoundingBox, Face};
 
@@ -156,7 +156,7 @@ impl Report {
     /// Opens a report, or makes one, and reads what is done. Fails if another enrolment holds it, or if it is something else.
     pub fn open(path: &Path, terms: Terms) -> Result<Self, EnrolError> {
         let (terms, mut done) = (FirstLine { enrolment: terms }, DoneBefore::default());
-        let journal = Journal::open(path, &terms, |line| done.read(line))?;
+        let journal = Held::hold(path)?.open(&terms, |line| done.read(line))?;
         Ok(Self { terms, journal, done: Arc::new(done) })
     }
 

@@ -1,11 +1,10 @@
 //! The report: what became of each photo, and then how the two collections differ.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::enrol::{BoundingBox, EnrolError, Failure, Journal};
+use crate::enrol::{BoundingBox, EnrolError, Failure, Held, Journal};
 
 /// The report's first line. Another reindexing's report is not continued.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -248,10 +247,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Opens a report, or makes one, and reads what is done. Fails if another run holds it, or if it is something else.
-    pub fn open(path: &Path, terms: Terms) -> Result<(Self, Record), EnrolError> {
+    /// Takes a file for a report, and reads what is done. Fails if it is something else.
+    pub fn open(file: Held, terms: Terms) -> Result<(Self, Record), EnrolError> {
         let (terms, mut record) = (FirstLine { reindexing: terms }, Record::default());
-        let journal = Journal::open(path, &terms, |line| record.read(line))?;
+        let journal = file.open(&terms, |line| record.read(line))?;
         Ok((Self { terms, journal }, record))
     }
 
@@ -301,7 +300,7 @@ mod tests {
             new_faces: false,
             quality_filter: text("NONE"),
         };
-        let (mut report, _) = Report::open(&path, terms.clone()).unwrap();
+        let (mut report, _) = Report::open(Held::hold(&path).unwrap(), terms.clone()).unwrap();
         report.begin().unwrap();
         let lost = Lost { old_face_id: text("old-2"), reasons: vec![text("NOT_FOUND")] };
         let won = Won { face_id: text("new-3"), bounding_box: BoundingBox::default(), kept: false };
@@ -316,7 +315,7 @@ mod tests {
         report.tell(&Difference::LostFace(&lost)).unwrap();
         report.finish().unwrap();
 
-        let (mut report, record) = Report::open(&path, terms.clone()).unwrap();
+        let (mut report, record) = Report::open(Held::hold(&path).unwrap(), terms.clone()).unwrap();
         assert_eq!((record.pairs.len(), record.lost.len(), record.won.contains("new-3")), (1, 1, true));
         assert_eq!(record.image_of("a.jpg", Some("1")), Some(Some(text("image"))));
         assert!(record.has_all(["old-1", "old-2"].into_iter()));
@@ -325,9 +324,9 @@ mod tests {
         assert!(!record.has_all(["old-1", "old-9"].into_iter()));
         report.tell(&Difference::DeletedFace(&pair("old-1", "new-1"))).unwrap();
         drop(report);
-        let (report, record) = Report::open(&path, terms.clone()).unwrap();
+        let (report, record) = Report::open(Held::hold(&path).unwrap(), terms.clone()).unwrap();
         assert!(!record.has_all(["old-1"].into_iter()) && record.pairs.is_empty());
         drop(report);
-        assert!(Report::open(&path, Terms { new_faces: true, ..terms }).is_err());
+        assert!(Report::open(Held::hold(&path).unwrap(), Terms { new_faces: true, ..terms }).is_err());
     }
 }

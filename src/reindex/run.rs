@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::client::{CallError, Client};
 use crate::domain::{CollectionId, Operation, QualityFilter};
-use crate::enrol::{Done, EnrolError, OfCollection, Plan, Signals, Walked, side_by_side};
+use crate::enrol::{Done, EnrolError, Held, OfCollection, Plan, Signals, Walked, side_by_side};
 
 use super::comparison::Comparison;
 use super::errors::ReindexError;
@@ -189,6 +189,8 @@ impl Reindexing {
     /// Makes the new collection if need be, and opens the report. What was made here goes again if it cannot be used.
     async fn prepare(&self, old: Described) -> Result<(Report, Record), ReindexError> {
         let to = &self.settings.to;
+        // Before anything is made: another run may hold it, and work with what it has made.
+        let file = Held::hold(&self.settings.report)?;
         let (new, is_own) = match self.described(to).await? {
             Some(new) => {
                 self.check_pack(&new).await?;
@@ -196,7 +198,7 @@ impl Reindexing {
             }
             None => self.make(&old).await?,
         };
-        let opened = self.check_model(&old, &new).and_then(|()| self.open_report(old, new));
+        let opened = self.check_model(&old, &new).and_then(|()| self.open_report(file, old, new));
         if opened.is_err() && is_own {
             let undone = self.client.call::<Done>(Operation::DeleteCollection, &OfCollection::new(to)).await;
             if let Err(error) = undone {
@@ -206,8 +208,8 @@ impl Reindexing {
         opened
     }
 
-    fn open_report(&self, old: Described, new: Described) -> Result<(Report, Record), ReindexError> {
-        let Settings { from, to, new_faces, quality_filter, report, .. } = &self.settings;
+    fn open_report(&self, file: Held, old: Described, new: Described) -> Result<(Report, Record), ReindexError> {
+        let Settings { from, to, new_faces, quality_filter, .. } = &self.settings;
         let terms = Terms {
             version: VERSION,
             from: from.to_string(),
@@ -220,7 +222,7 @@ impl Reindexing {
             new_faces: *new_faces,
             quality_filter: <&str>::from(*quality_filter).to_owned(),
         };
-        let (mut report, record) = Report::open(report, terms)?;
+        let (mut report, record) = Report::open(file, terms)?;
         report.begin()?;
         Ok((report, record))
     }
