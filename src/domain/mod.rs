@@ -36,6 +36,6 @@ pub use percent::Percent;
 pub use preload::Preload;
 pub use retention::{NoRetention, RETENTION_TAG, Retention};
 pub use stored::Stored;
-pub use tags::{TagKey, TagValue, Tags};
+pub use tags::{PACK_TAG, TagKey, TagValue, Tags};
 pub use users::User;
 pub use vectors::{average_cosines, cosine, mean_direction};

@@ -10,6 +10,9 @@ use super::{Constraint, violations_of_text};
 /// A collection's tags in the order of their keys.
 pub type Tags = BTreeMap<TagKey, TagValue>;
 
+/// The tag that names the pack of a new collection.
+pub const PACK_TAG: &str = "rekollect:pack";
+
 const PATTERN: &str = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$";
 const KEY_PATTERN: &str = r"^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*$";
 

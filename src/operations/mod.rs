@@ -28,7 +28,8 @@ use tokio::sync::Semaphore;
 use crate::access::{Principal, authorize_reading};
 use crate::audit::{Audit, Trail};
 use crate::domain::{
-    AccountId, CollectionId, Face, Fault, ImageSource, Operation, Percent, Preload, Retention, Tags, average_cosines,
+    AccountId, CollectionId, Face, Fault, ImageSource, Operation, PACK_TAG, Percent, Preload, Retention, Tags,
+    average_cosines,
 };
 use crate::search::Indexes;
 use crate::sources::S3;
@@ -65,9 +66,6 @@ pub use users::{
 /// A scan's threshold is this much lower than the caller's, since going from similarity to cosine and back rounds; the similarity
 /// itself decides in the end.
 const ROUNDING: f32 = 1e-6;
-
-/// The tag that names the pack of a new collection.
-const PACK_TAG: &str = "rekollect:pack";
 
 /// What the operations work with.
 pub struct Service {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::client::{CallError, Client};
-use crate::domain::{CollectionId, Operation, QualityFilter};
+use crate::domain::{CollectionId, Operation, PACK_TAG, QualityFilter};
 use crate::enrol::{Done, EnrolError, Held, OfCollection, Plan, Signals, Walked, side_by_side};
 
 use super::comparison::Comparison;
@@ -18,8 +18,6 @@ use super::replies::{CreateCollection, Described, OfResource, StoredFace, Tagged
 use super::report::{Difference, Lost, Outcome, Pair, Record, Report, Terms, VERSION};
 use super::summary::{Counts, Summary};
 
-/// The tag that names the pack of a new collection.
-const PACK_TAG: &str = "rekollect:pack";
 /// Of a face whose photo is not among those of the source.
 const NO_PHOTO: &str = "NO_PHOTO";
 /// Of a face whose photo could not be indexed in this run.
@@ -66,10 +64,7 @@ impl Reindexing {
     /// Reindexes the photos. SIGINT and SIGTERM let those in progress finish, and hand out no further ones. A second one stops at once.
     pub async fn run(self) -> Result<Summary, ReindexError> {
         let Settings { from, to, .. } = &self.settings;
-        if from == to {
-            return Err(ReindexError::Same(from.to_string()));
-        }
-        let described = self.described(from).await?.ok_or_else(|| self.no_collection())?;
+        let described = self.old_collection().await?;
         let old = Gallery::of(&self.client, from).await?;
         let (mut report, record) = self.prepare(described).await?;
         let (record, claimed) = (RefCell::new(record), self.claimed());
@@ -132,10 +127,7 @@ impl Reindexing {
     pub async fn rehearse(self, out: &mut impl Write) -> Result<String, ReindexError> {
         let fail = |source| EnrolError::File { place: "standard output".to_owned(), source };
         let Settings { from, to, .. } = &self.settings;
-        if from == to {
-            return Err(ReindexError::Same(from.to_string()));
-        }
-        let described = self.described(from).await?.ok_or_else(|| self.no_collection())?;
+        let described = self.old_collection().await?;
         if let Some(new) = self.described(to).await? {
             self.check_model(&described, &new)?;
             self.check_pack(&new).await?;
@@ -254,9 +246,17 @@ impl Reindexing {
         }
     }
 
-    fn no_collection(&self) -> ReindexError {
-        let endpoint = self.client.configuration().endpoint.to_string();
-        ReindexError::NoCollection(self.settings.from.to_string(), endpoint)
+    /// Finds the old collection, which is to be another one than the new.
+    async fn old_collection(&self) -> Result<Described, ReindexError> {
+        let Settings { from, to, .. } = &self.settings;
+        if from == to {
+            return Err(ReindexError::Same(from.to_string()));
+        }
+        self.described(from).await?.ok_or_else(|| self.no_collection(from))
+    }
+
+    fn no_collection(&self, collection: &CollectionId) -> ReindexError {
+        ReindexError::NoCollection(collection.to_string(), self.client.configuration().endpoint.to_string())
     }
 
     async fn tags_of(&self, collection: &Described) -> Result<BTreeMap<String, String>, CallError> {
@@ -276,8 +276,7 @@ impl Reindexing {
             Err(error) if error.code() == Some("ResourceAlreadyExistsException") => false,
             Err(error) => return Err(error.into()),
         };
-        let gone = || ReindexError::NoCollection(to.to_string(), self.client.configuration().endpoint.to_string());
-        Ok((self.described(to).await?.ok_or_else(gone)?, is_own))
+        Ok((self.described(to).await?.ok_or_else(|| self.no_collection(to))?, is_own))
     }
 
     /// When all photos are done: users, deletions, and how the two differ. Whether somebody stopped that.
@@ -325,7 +324,7 @@ impl Reindexing {
         (counts.old_faces, counts.faces, counts.lost_faces) = (old.faces().len(), both.len(), lost.len());
         counts.won_faces = won.len();
         counts.kept_faces = won.into_iter().filter(|face| new.face(face).is_some()).count();
-        counts.other_faces = new.faces().len() - counts.faces - counts.kept_faces;
+        counts.other_faces = new.faces().len() - known.len() - counts.kept_faces;
         let comparison =
             Comparison { client: &self.client, from, to, old: &old, threshold: *threshold, parallel: *parallel };
         let mut changed = Vec::new();

@@ -11,50 +11,16 @@ import pytest
 from PIL import Image
 from pictures import opened, saved
 from servers import BINARY, REGION, rekognition
-from test_enrol import FAILED, INTERRUPTED, calls, environment, fault, image_id
+from test_enrol import FAILED, INTERRUPTED, PEOPLE, calls, environment, faults, image_id, people, server, small
 from test_s3 import Moto
 
-OLD, NEW = "compact", "standard"
-PEOPLE = {"barack": ["obama.jpg", "obama2.jpg", "obama3.jpg"], "joe": ["biden.jpg"]}
-
-
-@pytest.fixture(scope="module")
-def server(start_server):
-    return start_server(args=["--enable-faults"])
+OLD = "compact"
 
 
 @pytest.fixture
 def old(server):
     """The name of an old collection; the new one is called the same with `-2`."""
     return f"people-{uuid.uuid4().hex[:12]}"
-
-
-@pytest.fixture(scope="module")
-def small(photo):
-    def read(name):
-        image = opened(photo(name))
-        image.thumbnail((400, 400))
-        return saved(image)
-
-    return read
-
-
-@pytest.fixture
-def people(tmp_path, small):
-    """A sub-folder for each person."""
-    folder = tmp_path / "people"
-    for person, names in PEOPLE.items():
-        (folder / person).mkdir(parents=True)
-        for name in names:
-            (folder / person / name).write_bytes(small(name))
-    return folder
-
-
-@pytest.fixture
-def faults(server):
-    """Adds rules by which calls fail, for this test; without one it takes them away."""
-    yield lambda **rule: fault(server, **rule)
-    fault(server)
 
 
 @pytest.fixture
