@@ -1,12 +1,14 @@
 //! A server that speaks S3, through `object_store`.
 
-use std::error::Error as _;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
-use object_store::client::{ClientOptions, HttpClient, HttpConnector, HttpError, HttpErrorKind};
+use object_store::client::{
+    ClientOptions, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectStore, RetryConfig};
 use secrecy::{ExposeSecret, SecretString};
@@ -83,7 +85,7 @@ impl S3Server {
         let mut builder = AmazonS3Builder::new()
             .with_region(&settings.region)
             .with_virtual_hosted_style_request(settings.style == Style::Virtual)
-            .with_http_connector(Shared(HttpClient::new(client)))
+            .with_http_connector(Shared(HttpClient::new(Sending(client))))
             .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: settings.limit, ..RetryConfig::default() });
         match &settings.key {
             Some((id, secret)) => {
@@ -231,14 +233,16 @@ fn away(reason: String) -> Fault {
 
 /// Whether no answer came, or only a part of one.
 fn is_of_the_way(error: &Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<HttpError>() {
-            return error.kind() != HttpErrorKind::Unknown;
-        }
-        cause = error.source();
-    }
-    false
+    causes(error)
+        .find_map(|cause| cause.downcast_ref::<HttpError>())
+        .is_some_and(|error| error.kind() != HttpErrorKind::Unknown)
+}
+
+/// What an error came of, from the nearest on.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }
 
 /// What went wrong, for the log: of an answer the status and S3's own code, never its body, which may repeat the key's token.
@@ -257,20 +261,39 @@ fn reason(error: &Error) -> String {
 }
 
 /// What went wrong, and why, and why that, where the one does not tell the other already.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let why = error.to_string();
+    for cause in causes(error) {
+        let why = cause.to_string();
         if !text.contains(&why) {
             text = format!("{text}: {why}");
         }
-        cause = error.source();
     }
     if !text.contains("status code: ") {
         text.truncate(text.floor_char_boundary(LONGEST_REASON));
     }
     text
+}
+
+/// `reqwest`, but that a request that never left is told from one that nobody can send.
+#[derive(Debug)]
+struct Sending(reqwest::Client);
+
+#[async_trait]
+impl HttpService for Sending {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        // A connection that ends between its opening and its first request cancels that request. `object_store` takes that for an error
+        // that it does not know, and would not try again.
+        self.0.call(request).await.map_err(|error| match error.kind() {
+            HttpErrorKind::Unknown if is_canceled(&error) => HttpError::new(HttpErrorKind::Request, error),
+            _ => error,
+        })
+    }
+}
+
+/// Whether the request's connection broke before the request was written.
+fn is_canceled(error: &HttpError) -> bool {
+    causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled))
 }
 
 /// One HTTP client, and with it one set of connections, for every bucket.
@@ -336,6 +359,33 @@ mod tests {
             assert!(S3Server::new(bad.clone()).is_err(), "{bad:?}");
         }
         assert!(S3Server::new(good).is_ok());
+    }
+
+    #[test]
+    fn connections_that_end_as_soon_as_they_are_open_say_nothing_of_the_object() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        // One ends properly, the next is reset.
+        std::thread::spawn(move || {
+            for (number, connection) in listener.incoming().enumerate() {
+                let connection = connection.unwrap();
+                let _ = match number % 2 {
+                    0 => connection.shutdown(std::net::Shutdown::Both),
+                    _ => socket2::SockRef::from(&connection).set_linger(Some(Duration::ZERO)),
+                };
+            }
+        });
+        let server = S3Server::new(settings(Some(&endpoint), Style::Path)).unwrap();
+        let [bucket, key] = ["photos", "who.jpg"].map(str::to_owned);
+        let object = S3Object { bucket: bucket.try_into().unwrap(), key: key.try_into().unwrap(), version: None };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        // About one in a hundred breaks in the moment between its opening and its request.
+        for _ in 0..8 {
+            let found = runtime.block_on(futures_util::future::join_all((0..400).map(|_| server.get(&object))));
+            for fault in found.into_iter().map(Result::unwrap_err) {
+                assert!(matches!(fault, Fault::Unavailable { .. }), "{fault}");
+            }
+        }
     }
 
     #[test]
