@@ -42,7 +42,7 @@ LOGS := target/test-logs
 SKIPS := $(LOGS)/skips.txt
 
 .NOTPARALLEL:
-.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-grouping bench-growth bench-liveness bench-millions bench-orientation bench-overload bench-rival bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
+.PHONY: help serve build setup setup-tests setup-clients test test-durability test-containers test-image image soak screenshots lint lint-images lint-workflows deny accuracy bench bench-attributes bench-degraded bench-detection bench-garbage bench-quality bench-grouping bench-growth bench-liveness bench-memory bench-millions bench-orientation bench-overload bench-rival bench-search bench-sessions bench-signatures bench-transfer bench-turned gallery train-attributes fuzz clean tools
 
 help:  ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 26
@@ -184,6 +184,9 @@ soak: build setup-tests  ## Every operation at random against a model of what sh
 
 test-durability: build setup-tests  ## 100 kills on each store and on gallery files, a database that is away for 20 s, a full disk
 	@REKOLLECT_TEST_KILLS=100 REKOLLECT_TEST_OUTAGE=20 $(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) -m pytest -rs tests/clients/test_durability.py tests/clients/test_gallery_files.py
+
+bench-memory: build setup-tests  ## Memory while many photos are indexed, and with a second pack (ARGS="--photos 300")
+	@$(TEST_PYTHON) benches/memory.py $(ARGS)
 
 bench-millions: build setup-tests  ## Millions of faces on one machine (ARGS="--size 20000000 --folder FOLDER", which needs 30 GB there)
 	@$(TEST_PYTHON) tests/postgres.py -- $(TEST_PYTHON) benches/millions.py $(ARGS)

@@ -49,6 +49,7 @@ def main():
     parser.add_argument("--calls", type=int, default=150, help="measured calls of each picture (default: %(default)s)")
     parser.add_argument("--pack", default=os.environ.get("REKOLLECT_PACK", "standard"), help="model pack (default: %(default)s)")
     parser.add_argument("--server", default="", help="further flags of the server, such as --server='--execution-provider openvino'")
+    parser.add_argument("--attributes", action="store_true", help="also DetectFaces with all attributes of twenty faces")
     parser.add_argument("--stages", action="store_true", help="also where the time goes, as Server-Timing tells it")
     options = parser.parse_args()
     pack, flags = Pack(options.pack), [*options.server.split(), *(["--server-timing", "all"] if options.stages else [])]
@@ -62,9 +63,12 @@ def main():
             times = {name: measure_index_faces(server, pack, data, options.calls) for name, data in pictures.items()}
             busy = server.resident_megabytes()
         rates = {workers: measure_throughput(folder, options.pack, flags, workers, pictures) for workers in (1, os.cpu_count() or 1)}
+        attributes = measure_attributes(folder, options.pack, flags, pictures) if options.attributes else None
     embedder, detector = measure_bare_models(pack, options.calls)
     heading(options)
     report_pictures(pictures, times, rates)
+    if attributes:
+        report_attributes(attributes)
     if options.stages:
         report_stages(times)
     report(options.pack, embedder, detector, starts, idle, busy)
@@ -124,17 +128,49 @@ def measure_throughput(folder, pack, flags, workers, pictures):
         return {name: throughput(server, data) for name, data in pictures.items()}
 
 
-def throughput(server, data):
-    image, done, end = base64.b64encode(data).decode(), [0] * CALLERS, time.monotonic() + SECONDS
+def measure_attributes(folder, pack, flags, pictures):
+    """Calls of DetectFaces ALL a second with twenty faces, by callers; and milliseconds of one with one face, beside nobody and beside them."""
+    with Server(folder / "attributes", pack=pack, args=flags) as server:
+        rates = {callers: throughput(server, pictures[GROUP], detect_all, callers) for callers in (1, CALLERS)}
+        one = pictures["640 x 480"]
+        alone = median_of_one(server, one)
+        crowd = threading.Thread(target=throughput, args=(server, pictures[GROUP], detect_all, 1))
+        crowd.start()
+        beside = median_of_one(server, one, until=lambda: not crowd.is_alive())
+        crowd.join()
+        return rates, alone, beside
+
+
+def median_of_one(server, data, until=None):
+    """The median milliseconds of DetectFaces of one face, for as long as it is not the end."""
+    connection, times, end = connected(server), [], time.monotonic() + SECONDS
+    until = until or (lambda: time.monotonic() > end)
+    body = json.dumps({"Image": {"Bytes": base64.b64encode(data).decode()}}).encode()
+    while not until():
+        times.append(milliseconds(lambda: post(connection, "DetectFaces", body)))
+    return numpy.median(times)
+
+
+def index(image, number):
+    return "IndexFaces", {"CollectionId": COLLECTION, "ExternalImageId": number, "Image": {"Bytes": image}}
+
+
+def detect_all(image, _number):
+    return "DetectFaces", {"Attributes": ["ALL"], "Image": {"Bytes": image}}
+
+
+def throughput(server, data, request=index, callers=CALLERS):
+    """Calls a second that so many clients get together."""
+    image, done, end = base64.b64encode(data).decode(), [0] * callers, time.monotonic() + SECONDS
 
     def call(caller):
         connection = connected(server)
         while time.monotonic() < end:
             done[caller] += 1
-            body = {"CollectionId": COLLECTION, "ExternalImageId": f"{len(data)}-{caller}-{done[caller]}", "Image": {"Bytes": image}}
-            post(connection, "IndexFaces", json.dumps(body).encode())
+            operation, body = request(image, f"{len(data)}-{caller}-{done[caller]}")
+            post(connection, operation, json.dumps(body).encode())
 
-    threads = [threading.Thread(target=call, args=(caller,)) for caller in range(CALLERS)]
+    threads = [threading.Thread(target=call, args=(caller,)) for caller in range(callers)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     return sum(done) / SECONDS
@@ -195,8 +231,9 @@ def milliseconds(action):
 def heading(options):
     print(f"Machine: {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; ONNX Runtime {onnxruntime.__version__}.")
     print(f"Pack {options.pack}, {options.calls} calls of each picture after {WARM_UP} to warm up, {CALLERS} callers for {SECONDS} s.")
-    server = f" --server='{options.server}'" if options.server else ""
-    print(f'Command: `make bench ARGS="--pack {options.pack} --calls {options.calls}{server}"`\n')
+    further = [f"--server='{options.server}'"] if options.server else []
+    further += [f"--{name}" for name in ("attributes", "stages") if getattr(options, name)]
+    print(f'Command: `make bench ARGS="{" ".join([f"--pack {options.pack} --calls {options.calls}", *further])}"`\n')
 
 
 def processor():
@@ -218,6 +255,13 @@ def report_pictures(pictures, times, rates):
         )
     full, large = (numpy.median(times[name][0]) for name in ("1080p", "12 MP"))
     print(f"\n12 MP over 1080p: {large / full:.2f} (bar {MOST_TIMES_1080P})\n")
+
+
+def report_attributes(measured):
+    rates, alone, beside = measured
+    for callers, rate in rates.items():
+        print(f"DetectFaces with all attributes of twenty faces, {callers} at a time: {rate:.2f} /s")
+    print(f"DetectFaces of one face of 640 x 480, p50: {alone:.1f} ms alone, {beside:.1f} ms beside one of the former\n")
 
 
 def report_stages(times):

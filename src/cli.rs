@@ -288,7 +288,7 @@ pub struct Settings {
     /// Seconds after which the server looks again for faces that are older than the tag `rekollect:expire-after` of their collection allows.
     #[arg(long, env = "REKOLLECT_EXPIRY_CHECK", help_heading = heading::STORAGE, default_value = "3600", value_parser = seconds_from_one)]
     pub expiry_check: Duration,
-    /// Vision workers. Each has one thread and its own copy of the models. The default is one a core.
+    /// Vision workers. Each has one thread and its own copy of the models. To one that works alone the others lend their cores. The default is one a core.
     #[arg(long, env = "REKOLLECT_WORKERS", help_heading = heading::VISION, value_parser = value_parser!(u32).range(1..=256))]
     pub workers: Option<u32>,
 

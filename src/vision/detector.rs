@@ -4,8 +4,11 @@
 //! pass the cells that see one face vote on its box and landmarks. A tilted face is looked at once more upright, because YuNet
 //! reports less tilt than there is. `docs/benchmarks.md` has the figures behind each constant.
 
+use std::sync::Arc;
+
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use ort::session::Session;
 
 use crate::telemetry::{Stage, Stages};
 
@@ -16,6 +19,7 @@ use super::orientation::Orientation;
 use super::pack::DetectorSpec;
 use super::roll::RollNet;
 use super::runtime::{Runtime, RuntimeError};
+use super::wide::WideNet;
 use super::yunet::{self, Detection, Yunet};
 
 /// A small image is enlarged at most this much: below 20 px recall rises from .85 to .99, at no more cost than a large image.
@@ -94,6 +98,21 @@ impl Detector {
     pub fn new(runtime: &Runtime, graph: &[u8], spec: DetectorSpec) -> Result<Self, RuntimeError> {
         let yunet = Yunet::new(runtime, graph, spec.file == KNOWS_LYING_FACES)?;
         Ok(Self { yunet, spec, roll_net: RollNet::new(runtime)?, resizer: Resizer::new() })
+    }
+
+    /// A session over the graph on so many threads, for [`Self::widen`].
+    pub fn session(
+        runtime: &Runtime,
+        graph: &[u8],
+        spec: &DetectorSpec,
+        threads: usize,
+    ) -> Result<Session, RuntimeError> {
+        Yunet::session(runtime, graph, spec.file == KNOWS_LYING_FACES, threads)
+    }
+
+    /// From now on it may run on several cores; `wide` is of the same graph.
+    pub fn widen(&mut self, wide: Arc<WideNet>) {
+        self.yunet.widen(wide);
     }
 
     /// Every face of the image, in pixel coordinates of the upright image, in no order.

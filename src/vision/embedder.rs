@@ -3,10 +3,15 @@
 //! Before it is brought to unit length, the vector of what is no face lies near that of a crop without anything in it: the network found
 //! nothing to tell. That distance tells faces from what only looks like one to the detector. `docs/quality.md` has the figures.
 
+use std::sync::Arc;
+
 use super::net::{CropFormat, CropNet};
 use super::pack::EmbedderSpec;
 use super::runtime::{Runtime, RuntimeError};
+use super::wide::WideNet;
 
+/// What the log calls it.
+pub const ROLE: &str = "embedder";
 /// All channels of the crop without anything in it.
 const GREY: u8 = 128;
 
@@ -31,10 +36,15 @@ impl Embedder {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, graph: &[u8], spec: EmbedderSpec) -> Result<Self, RuntimeError> {
         let format = CropFormat { side: spec.input_size, channels: spec.channels, mean: spec.mean, scale: spec.scale };
-        let mut embedder = Self { net: CropNet::new(runtime, "embedder", graph, format)?, spec, nothing: Vec::new() };
+        let mut embedder = Self { net: CropNet::new(runtime, ROLE, graph, format)?, spec, nothing: Vec::new() };
         let grey = vec![GREY; 3 * (format.side * format.side) as usize];
-        embedder.nothing = embedder.run(&grey).map_err(|source| RuntimeError::Graph { role: "embedder", source })?;
+        embedder.nothing = embedder.run(&grey).map_err(|source| RuntimeError::Graph { role: ROLE, source })?;
         Ok(embedder)
+    }
+
+    /// From now on it may run on several cores; `wide` is of the same graph.
+    pub fn widen(&mut self, wide: Arc<WideNet>) {
+        self.net.widen(wide);
     }
 
     /// What the crops have to be.

@@ -27,6 +27,7 @@ mod scene;
 mod together;
 mod turn;
 mod webp;
+mod wide;
 mod workers;
 mod yunet;
 

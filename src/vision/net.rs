@@ -1,10 +1,12 @@
 //! Networks that look at square crops of faces, a batch at a time.
 
-use ort::session::Session;
+use std::sync::Arc;
+
 use ort::value::TensorRef;
 
 use super::pack::Channels;
 use super::runtime::{Runtime, RuntimeError};
+use super::wide::{Net, WideNet};
 
 /// What a network wants of its crops: squares of this many pixels a side, whose planes hold (pixel - mean) * scale.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +30,7 @@ impl CropFormat {
 
 /// A session over such a graph, with the input `input` of [N, 3, side, side], and its reusable tensor.
 pub struct CropNet {
-    session: Session,
+    net: Net,
     format: CropFormat,
     tensor: Vec<f32>,
     /// Crops a run.
@@ -39,11 +41,16 @@ impl CropNet {
     /// Loads the graph.
     pub fn new(runtime: &Runtime, role: &'static str, graph: &[u8], format: CropFormat) -> Result<Self, RuntimeError> {
         Ok(Self {
-            session: runtime.session(role, graph)?,
+            net: Net::new(runtime.session(role, graph)?),
             format,
             tensor: Vec::new(),
             batch: runtime.provider().batch(),
         })
+    }
+
+    /// From now on it may run on several cores; `wide` is of the same graph.
+    pub fn widen(&mut self, wide: Arc<WideNet>) {
+        self.net.widen(wide);
     }
 
     /// For each crop (8-bit RGB, rows from the top) the numbers of each of these outputs.
@@ -65,7 +72,8 @@ impl CropNet {
                 }
             }
             let input = TensorRef::from_array_view(([batch.len(), 3, side, side], self.tensor.as_slice()))?;
-            let answers = self.session.run(ort::inputs!["input" => input])?;
+            let mut session = self.net.widest();
+            let answers = session.run(ort::inputs!["input" => input])?;
             let first = results.len();
             results.resize_with(first + batch.len(), || std::array::from_fn(|_| Vec::new()));
             for (place, name) in outputs.iter().enumerate() {

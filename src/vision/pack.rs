@@ -139,7 +139,7 @@ pub enum Channels {
 }
 
 /// A weights file.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct File {
     /// Where it lies, below the models folder.
     pub path: PathBuf,
@@ -151,14 +151,37 @@ pub struct File {
     pub origin: String,
 }
 
+/// A graph's bytes, and where they can be read again.
+pub struct Graph {
+    /// The ONNX graph.
+    pub bytes: Vec<u8>,
+    /// Its file.
+    pub file: GraphFile,
+}
+
+/// Where a graph lies, and what it has to be.
+#[derive(Clone)]
+pub struct GraphFile {
+    models_dir: PathBuf,
+    file: File,
+    pack: String,
+}
+
+impl GraphFile {
+    /// Reads it and checks its digest.
+    pub fn read(&self) -> Result<Vec<u8>, PackError> {
+        read_verified(&self.models_dir, &self.file, &self.pack)
+    }
+}
+
 /// A pack that is ready to load: bytes that have the digests that the manifest pins.
 pub struct VerifiedPack {
     /// Its description.
     pub pack: Pack,
-    /// The detector's ONNX graph.
-    pub detector: Vec<u8>,
-    /// The embedder's ONNX graph.
-    pub embedder: Vec<u8>,
+    /// The detector's graph.
+    pub detector: Graph,
+    /// The embedder's graph.
+    pub embedder: Graph,
     /// The nets for attributes.
     pub attributes: VerifiedAttributes,
 }
@@ -252,7 +275,12 @@ impl Manifest {
     pub fn load(&self, models_dir: &Path, name: &str, with_traits: bool) -> Result<VerifiedPack, PackError> {
         let pack = self.pack(Some(name))?.clone();
         let read = |file: &str| read_verified(models_dir, self.file(file)?, &pack.name);
-        let (detector, embedder) = (read(&pack.detector.file)?, read(&pack.embedder.file)?);
+        let graph = |file: &str| {
+            let file = self.file(file)?.clone();
+            let file = GraphFile { models_dir: models_dir.to_owned(), file, pack: pack.name.clone() };
+            Ok(Graph { bytes: file.read()?, file })
+        };
+        let (detector, embedder) = (graph(&pack.detector.file)?, graph(&pack.embedder.file)?);
         let spec = &self.attributes;
         let traits = with_traits.then(|| Ok((read(&spec.traits.file)?, spec.traits.clone()))).transpose()?;
         let attributes = VerifiedAttributes {

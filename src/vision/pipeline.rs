@@ -12,12 +12,14 @@ use super::alignment::aligned_crop;
 use super::attributes::AttributeNets;
 use super::decode::Photo;
 use super::detector::Detector;
-use super::embedder::{Embedder, Embedding};
+use super::embedder::{self, Embedder, Embedding};
 use super::pack::VerifiedPack;
+use super::provider::Provider;
 use super::runtime::{Runtime, RuntimeError};
 use super::scene::{DetectedFace, Scene};
 use super::together::Help;
-use super::yunet::Detection;
+use super::wide::{Cores, WideNet};
+use super::yunet::{self, Detection};
 use super::{pose, quality};
 
 /// What is wanted of an image.
@@ -53,18 +55,50 @@ pub struct Pipeline {
     help: Help<Self>,
 }
 
+/// The nets that take most of the time, on several cores.
+pub struct WideNets {
+    detector: Arc<WideNet>,
+    embedder: Arc<WideNet>,
+}
+
+impl WideNets {
+    /// Of a pack, on the cores of its workers. `None` where that gains nothing: there is one worker, or something else than the processor runs
+    /// the nets, or shares them out by itself.
+    pub fn of(runtime: &Runtime, pack: &VerifiedPack, cores: &Cores) -> Option<Self> {
+        let threads = cores.together();
+        if threads < 2 || runtime.provider() != Provider::Cpu {
+            return None;
+        }
+        let (again, file, spec) = (runtime.clone(), pack.detector.file.clone(), pack.pack.detector.clone());
+        let detector = move || Ok(Detector::session(&again, &file.read()?, &spec, threads)?);
+        let (again, file) = (runtime.clone(), pack.embedder.file.clone());
+        let embedder = move || Ok(again.session_of(embedder::ROLE, &file.read()?, threads)?);
+        Some(Self {
+            detector: Arc::new(WideNet::new(yunet::ROLE, cores.clone(), detector)),
+            embedder: Arc::new(WideNet::new(embedder::ROLE, cores.clone(), embedder)),
+        })
+    }
+}
+
 impl Pipeline {
     /// Loads the pack's graphs. `estimates_orientation`: whether an image whose Exif declares none may be found to lie turned. `help`: of whom
-    /// a worker with many faces is helped.
+    /// a worker with many faces is helped. `wide`: what it may run on the cores of others.
     pub fn new(
         runtime: &Runtime,
         pack: &VerifiedPack,
         estimates_orientation: bool,
         help: Help<Self>,
+        wide: Option<&WideNets>,
     ) -> Result<Self, RuntimeError> {
+        let mut detector = Detector::new(runtime, &pack.detector.bytes, pack.pack.detector.clone())?;
+        let mut embedder = Embedder::new(runtime, &pack.embedder.bytes, pack.pack.embedder.clone())?;
+        if let Some(wide) = wide {
+            detector.widen(wide.detector.clone());
+            embedder.widen(wide.embedder.clone());
+        }
         Ok(Self {
-            detector: Detector::new(runtime, &pack.detector, pack.pack.detector.clone())?,
-            embedder: Embedder::new(runtime, &pack.embedder, pack.pack.embedder.clone())?,
+            detector,
+            embedder,
             attributes: AttributeNets::new(runtime, &pack.attributes)?,
             confidence: pack.pack.detector.confidence.clone(),
             version: pack.pack.face_model_version.clone(),

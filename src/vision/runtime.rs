@@ -1,4 +1,4 @@
-//! ONNX Runtime: loading the shared library, and sessions of one thread.
+//! ONNX Runtime: loading the shared library, and sessions.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,13 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::provider::Provider;
+
+/// How long a thread of a session spins before it sleeps. It is often woken on the core of the thread that it helps, because no other is idle
+/// at that moment. If it spins there, it takes half of that core; a thread that sleeps is woken on another.
+const SPINS_FOR: &str = "session.intra_op.spin_duration_us";
+const SPINS_MICROSECONDS: &str = "20";
+/// And never when the run is over. Builds of the library that do not know the former would spin for a while then.
+const SPINS_NO_LONGER: &str = "session.force_spinning_stop";
 
 /// The loaded library, and what in it runs the nets.
 #[derive(Clone)]
@@ -78,7 +85,7 @@ impl Runtime {
             return Err(fail(format!("it was built for {}", offered.join(", "))));
         }
         // Whatever the provider itself needs is loaded now. A graph would get the blame later.
-        runtime.builder().map_err(|e| fail(e.to_string()))?;
+        runtime.builder(1).map_err(|e| fail(e.to_string()))?;
         Ok(runtime)
     }
 
@@ -90,15 +97,22 @@ impl Runtime {
     /// A session over a graph in memory, on the calling thread alone: the worker pool is where the cores are shared, and two
     /// sessions with threads of their own spin against one another.
     pub(super) fn session(&self, role: &'static str, graph: &[u8]) -> Result<Session, RuntimeError> {
-        self.build(graph).map_err(|source| RuntimeError::Graph { role, source })
+        self.session_of(role, graph, 1)
     }
 
-    fn build(&self, graph: &[u8]) -> ort::Result<Session> {
-        self.builder()?.commit_from_memory(graph)
+    /// The same on so many threads, the calling one among them.
+    pub(super) fn session_of(&self, role: &'static str, graph: &[u8], threads: usize) -> Result<Session, RuntimeError> {
+        self.builder(threads)
+            .and_then(|mut builder| builder.commit_from_memory(graph))
+            .map_err(|source| RuntimeError::Graph { role, source })
     }
 
-    fn builder(&self) -> ort::Result<SessionBuilder> {
-        let builder = Session::builder(&self.environment)?.with_intra_threads(1)?.with_inter_threads(1)?;
+    fn builder(&self, threads: usize) -> ort::Result<SessionBuilder> {
+        let builder = Session::builder(&self.environment)?
+            .with_intra_threads(threads)?
+            .with_config_entry(SPINS_FOR, SPINS_MICROSECONDS)?
+            .with_config_entry(SPINS_NO_LONGER, "1")?
+            .with_inter_threads(1)?;
         match self.provider.dispatch() {
             Some(provider) => Ok(builder.with_execution_providers([provider])?),
             None => Ok(builder),

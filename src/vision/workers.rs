@@ -11,7 +11,9 @@ use crate::task;
 use crate::telemetry::{Stage, Stages};
 
 use super::pack::VerifiedPack;
+use super::pipeline::WideNets;
 use super::together::{Help, Job};
+use super::wide::Cores;
 use super::{Pipeline, Runtime, RuntimeError};
 
 /// A handle on the workers; they end when the last handle is gone.
@@ -31,12 +33,15 @@ impl Workers {
     ) -> Result<Self, RuntimeError> {
         let (jobs, waiting) = crossbeam_channel::bounded(queue);
         let (help, offers) = Help::among(workers, waiting.clone());
+        let cores = Cores::of(workers);
+        let wide = WideNets::of(runtime, pack, &cores);
         for number in 0..workers {
-            let mut pipeline = Pipeline::new(runtime, pack, estimates_orientation, help.clone())?;
+            let mut pipeline = Pipeline::new(runtime, pack, estimates_orientation, help.clone(), wide.as_ref())?;
             let (waiting, offers): (Receiver<Job<Pipeline>>, _) = (waiting.clone(), offers.clone());
+            let cores = cores.clone();
             let work = move || {
                 while let Ok(job) = select! { recv(waiting) -> photo => photo, recv(offers) -> offer => offer } {
-                    job(&mut pipeline);
+                    cores.busy_with(|| job(&mut pipeline));
                 }
             };
             task::thread_of(format!("vision-{number}"), work).expect("the operating system starts a thread");

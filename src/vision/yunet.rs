@@ -1,12 +1,15 @@
 //! The YuNet network (Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023): one image in at one size, every cell
 //! whose score passes out, overlapping ones and all.
 
+use std::sync::Arc;
+
 use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::affine::Affine;
 use super::orientation::Orientation;
 use super::runtime::{Runtime, RuntimeError};
+use super::wide::{Net, WideNet};
 
 /// The strides of YuNet's three heads; input sides are multiples of the last.
 const STRIDES: [usize; 3] = [8, 16, 32];
@@ -15,10 +18,15 @@ const STRIDES: [usize; 3] = [8, 16, 32];
 /// lies turned. `training/lying.py` makes it. A graph is a protobuf message, and messages one behind the other are one: its nodes and
 /// outputs join those of YuNet.
 const LYING_HEAD: &[u8] = include_bytes!("lying_head.onnx");
+/// What the log calls it.
+pub const ROLE: &str = "detector";
 const LYING: &str = "lying_8";
 /// What is less likely is no hint. Of 330 lying faces of 22 to 90 px, not trained on, 96 % have .9 and more; so have many that stand, and
 /// off every face .43 places a frame. What is no face is told later.
 const LYING_FROM: f32 = 0.8;
+
+/// A run over fewer pixels is over before several cores have shared it out.
+const WIDE_FROM_PIXELS: usize = 200_000;
 
 /// A face as a detector sees it, in pixel coordinates of an upright image (the centre of the first pixel is (0, 0)).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,19 +97,33 @@ pub struct Seen {
 
 /// A session and its reusable input.
 pub struct Yunet {
-    session: Session,
+    net: Net,
     tensor: Vec<f32>,
 }
 
 impl Yunet {
     /// Loads the graph; `knows_lying_faces` if it is the one that our head belongs to.
     pub fn new(runtime: &Runtime, graph: &[u8], knows_lying_faces: bool) -> Result<Self, RuntimeError> {
-        let session = if knows_lying_faces {
-            runtime.session("detector", &[graph, LYING_HEAD].concat())?
-        } else {
-            runtime.session("detector", graph)?
-        };
-        Ok(Self { session, tensor: Vec::new() })
+        let session = Self::session(runtime, graph, knows_lying_faces, 1)?;
+        Ok(Self { net: Net::new(session), tensor: Vec::new() })
+    }
+
+    /// A session over the graph on so many threads.
+    pub fn session(
+        runtime: &Runtime,
+        graph: &[u8],
+        knows_lying_faces: bool,
+        threads: usize,
+    ) -> Result<Session, RuntimeError> {
+        match knows_lying_faces {
+            true => runtime.session_of(ROLE, &[graph, LYING_HEAD].concat(), threads),
+            false => runtime.session_of(ROLE, graph, threads),
+        }
+    }
+
+    /// From now on it may run on several cores; `wide` is of the same graph.
+    pub fn widen(&mut self, wide: Arc<WideNet>) {
+        self.net.widen(wide);
     }
 
     /// Every cell with at least `min_score`, and whatever may be a lying face, in coordinates of the upright form of `pixels` (8-bit RGB
@@ -118,7 +140,8 @@ impl Yunet {
         let (columns, rows) = (padded(upright.0), padded(upright.1));
         fill_tensor(&mut self.tensor, (columns, rows), pixels, stored, orientation);
         let input = TensorRef::from_array_view(([1, 3, rows, columns], self.tensor.as_slice()))?;
-        let outputs = self.session.run(ort::inputs!["input" => input])?;
+        let mut session = if rows * columns < WIDE_FROM_PIXELS { self.net.own() } else { self.net.widest() };
+        let outputs = session.run(ort::inputs!["input" => input])?;
 
         let mut seen = Seen::default();
         for stride in STRIDES {

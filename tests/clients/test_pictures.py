@@ -115,6 +115,11 @@ def test_quality_and_pose_follow_the_picture(client, photo):
     assert turned["Roll"] == pytest.approx(face["Pose"]["Roll"] + 20, abs=5)
 
 
+def vectors(folder):
+    with closing(sqlite3.connect(folder / "data" / "rekollect.db")) as file:
+        return file.execute("SELECT face_id, embedding FROM faces ORDER BY face_id").fetchall()
+
+
 def test_many_faces_come_out_the_same_whoever_looks_at_them(tmp_path_factory, photo):
     """A worker with nothing to do helps one that has many faces; with one worker nobody can. The vectors are the same to the last bit."""
     many = Image.new("RGB", (1200, 900))
@@ -127,8 +132,30 @@ def test_many_faces_come_out_the_same_whoever_looks_at_them(tmp_path_factory, ph
         with Server(folder, args=["--workers", workers]) as server:
             server.client.create_collection(CollectionId="many")
             indexed = server.client.index_faces(CollectionId="many", Image={"Bytes": data}, DetectionAttributes=["ALL"], QualityFilter="NONE")
-            with closing(sqlite3.connect(folder / "data" / "rekollect.db")) as file:
-                vectors = file.execute("SELECT face_id, embedding FROM faces ORDER BY face_id").fetchall()
-        found.append((indexed["FaceRecords"], vectors))
+            found.append((indexed["FaceRecords"], vectors(folder)))
     assert len(found[0][1]) >= 10
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("pack", ["standard", "compact"])
+def test_a_photo_comes_out_the_same_on_one_core_and_on_several(tmp_path_factory, photo, pack):
+    """Workers with nothing to do lend their cores for a photo that comes alone. What comes out is the same to the last bit."""
+    photos = [pictures.opened(photo(name)) for name in ("obama.jpg", "biden.jpg", "obama2.jpg", "obama3.jpg")]
+    data = [pictures.saved(ImageOps.contain(image, (side, side))) for image in photos for side in (500, 640, 801, 1279, 2000)]
+    found = []
+    for workers in (1, 2, 4):
+        folder = tmp_path_factory.mktemp(f"cores-{workers}")
+        with Server(folder, pack, args=["--workers", str(workers)]) as server:
+            alone = lambda: server.log.read_text().count("a photo that comes alone gets several cores")  # noqa: E731 of this server
+            for _ in range(50 if workers > 1 else 2):
+                server.client.create_collection(CollectionId="alone")
+                server.client.index_faces(CollectionId="alone", Image={"Bytes": data[0]})
+                server.client.delete_collection(CollectionId="alone")
+                if alone() == 2:
+                    break
+            assert alone() == (2 if workers > 1 else 0)
+            server.client.create_collection(CollectionId="alone")
+            records = [server.client.index_faces(CollectionId="alone", Image={"Bytes": each})["FaceRecords"] for each in data]
+            found.append((records, vectors(folder)))
+    assert len(found[0][1]) >= len(data)
+    assert found[0] == found[1] == found[2]
