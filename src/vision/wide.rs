@@ -12,8 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 
 use ort::session::Session;
 
-use crate::task;
-
 /// A net on more cores hardly gets faster.
 const MOST: usize = 4;
 
@@ -55,8 +53,6 @@ pub struct WideNet {
     make: Box<Make>,
     /// Made when it is first of use: it takes memory. Nothing if that failed.
     session: OnceLock<Option<Mutex<Session>>>,
-    /// Whether somebody has begun to make it.
-    is_begun: Mutex<bool>,
 }
 
 type Make = dyn Fn() -> Result<Session, Box<dyn Error + Send + Sync>> + Send + Sync;
@@ -68,19 +64,16 @@ impl WideNet {
         cores: Cores,
         make: impl Fn() -> Result<Session, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
     ) -> Self {
-        Self { role, cores, make: Box::new(make), session: OnceLock::new(), is_begun: Mutex::default() }
+        Self { role, cores, make: Box::new(make), session: OnceLock::new() }
     }
 
     /// Its session, if the cores are free for it and nobody else has it.
-    fn lease(self: &Arc<Self>) -> Option<MutexGuard<'_, Session>> {
+    fn lease(&self) -> Option<MutexGuard<'_, Session>> {
         if !self.cores.are_free() {
             return None;
         }
-        let Some(made) = self.session.get() else {
-            self.begin();
-            return None;
-        };
-        match made.as_ref()?.try_lock() {
+        // The first photo waits for it. Beside the photo it could still be under way when the process ends, which ONNX Runtime does not bear.
+        match self.session.get_or_init(|| self.made()).as_ref()?.try_lock() {
             Ok(session) => Some(session),
             // A session holds no state between runs.
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -88,29 +81,18 @@ impl WideNet {
         }
     }
 
-    /// Makes it beside the photo, which does not wait for it.
-    fn begin(self: &Arc<Self>) {
-        if std::mem::replace(&mut *task::lock(&self.is_begun), true) {
-            return;
-        }
-        let net = self.clone();
-        // Without a thread it stays as it is: on one core.
-        let _ = task::thread_of(format!("wide-{}", self.role), move || net.prepare());
-    }
-
-    fn prepare(&self) {
-        let made = (self.make)().map(Mutex::new);
-        match &made {
-            Ok(_) => tracing::info!(
-                net = self.role,
-                cores = self.cores.together(),
-                "a photo that comes alone gets several cores"
-            ),
+    fn made(&self) -> Option<Mutex<Session>> {
+        match (self.make)() {
+            Ok(session) => {
+                let cores = self.cores.together();
+                tracing::info!(net = self.role, cores, "a photo that comes alone gets several cores");
+                Some(Mutex::new(session))
+            }
             Err(error) => {
                 tracing::warn!(net = self.role, %error, "a photo that comes alone gets one core: the net cannot be loaded once more");
+                None
             }
         }
-        let _ = self.session.set(made.ok());
     }
 }
 
@@ -138,7 +120,7 @@ impl Net {
 
     /// The session on several cores while they are free, or else the worker's own.
     pub fn widest(&mut self) -> Running<'_> {
-        match self.wide.as_ref().and_then(WideNet::lease) {
+        match self.wide.as_ref().and_then(|wide| wide.lease()) {
             Some(session) => Running::Wide(session),
             None => Running::Own(&mut self.own),
         }
@@ -206,12 +188,8 @@ mod tests {
             counting.fetch_add(1, Ordering::Relaxed);
             Err("a failure that this test wants".into())
         };
-        let net = Arc::new(WideNet::new("test", Cores::of(2), make));
-        assert!(net.lease().is_none());
-        while net.session.get().is_none() {
-            std::thread::yield_now();
-        }
-        assert!(net.lease().is_none());
+        let net = WideNet::new("test", Cores::of(2), make);
+        assert!(net.lease().is_none() && net.lease().is_none());
         assert_eq!(asked.load(Ordering::Relaxed), 1);
     }
 }

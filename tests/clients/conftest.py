@@ -24,9 +24,8 @@ def databases():
     databases.drop_all()
 
 
-@pytest.fixture(scope="session")
-def start_server(tmp_path_factory, databases):
-    """Starts servers that live until the tests end: `start_server(store="sqlite", pack="standard", args=["--queue", "1"])`."""
+def starting(tmp_path_factory, databases):
+    """Gives out what starts servers, and ends them with the scope of its fixture."""
     running = ExitStack()
 
     def start(store="sqlite", pack="standard", database_url=None, **more):
@@ -39,6 +38,18 @@ def start_server(tmp_path_factory, databases):
 
     with running:
         yield start
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory, databases):
+    """Starts servers that live until the file's tests end: `start_server(store="sqlite", pack="standard", args=["--queue", "1"])`."""
+    yield from starting(tmp_path_factory, databases)
+
+
+@pytest.fixture(scope="session")
+def start_lasting_server(tmp_path_factory, databases):
+    """Starts servers for the tests of all files."""
+    yield from starting(tmp_path_factory, databases)
 
 
 def skip_without_pack(name):
@@ -55,9 +66,9 @@ def skip_without_pack(name):
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
-def server(request, start_server):
+def server(request, start_lasting_server):
     """A server with the default pack, over each store."""
-    return start_server(store=request.param)
+    return start_lasting_server(store=request.param)
 
 
 @pytest.fixture
@@ -66,9 +77,9 @@ def client(server):
 
 
 @pytest.fixture(scope="session", params=["standard", "compact", "accurate"])
-def any_pack(request, start_server):
+def any_pack(request, start_lasting_server):
     """A client of a server over SQLite, with each pack."""
-    return start_server(pack=request.param).client
+    return start_lasting_server(pack=request.param).client
 
 
 @pytest.fixture
